@@ -1,0 +1,58 @@
+# Every target here works on a fresh machine with Python 3.11+ and make. `make` alone lists them.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+BENCH  := .venv-bench
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo chat test check unit docs bench lock clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(READY)  ## Make .venv with everything, from the lock file
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("outlive needs Python 3.11 or newer; set PYTHON=python3.12, say" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)  ## See an agent keep everything while its workers are thrown away
+	@$(BIN)/outlive demo
+
+chat: $(READY)  ## Talk to an agent in the terminal
+	@$(BIN)/outlive chat
+
+test: $(READY) check unit  ## Run the static checks and all tests
+
+check: $(READY)  ## Run the static checks: ruff, mypy, import rules, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_docs.py --check
+
+unit: $(READY)  ## Run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+docs: $(READY)  ## Write the generated parts of the docs anew
+	$(BIN)/python scripts/generate_docs.py
+
+bench: $(READY) $(BENCH)/.ready  ## Measure requests, bytes and time beside three peers
+	$(BIN)/python -m bench run
+
+$(BENCH)/.ready: bench/requirements/peers.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bench/requirements/peers.txt
+	@touch $@
+
+lock: $(READY)  ## Resolve the lock files anew (needs uv)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
+	uv pip compile bench/requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o bench/requirements/peers.txt
+
+clean:  ## Remove the environments and caches
+	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

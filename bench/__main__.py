@@ -1,0 +1,85 @@
+"""`python -m bench run`: progress on stderr, tables on stdout, figures in a JSON file."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.contest import ENTRIES, Entry
+from bench.race import Plan, race
+from bench.remote import ROOT, BenchError, Interpreters
+from bench.report import document, show
+
+TABLE_WIDTH = 118
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line. Exits: 0 done, 1 a contestant failed, 2 bad arguments, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        return asyncio.run(_run(options))
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _run(options: argparse.Namespace) -> int:
+    # Below the repository, not in a temporary file system that may be memory: syncing to disk is part of the work.
+    place = ROOT / "build"
+    place.mkdir(exist_ok=True)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder:
+        plan = _plan(options, Path(folder))
+        records = await race(plan, lambda text: print(text, file=sys.stderr, flush=True))
+    report = document(plan, records, time.monotonic() - started)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    show(report, Console(width=TABLE_WIDTH))
+    return 0
+
+
+def _plan(options: argparse.Namespace, folder: Path) -> Plan:
+    names = options.only or [entry.name for entry in ENTRIES]
+    entries: list[Entry] = [entry for entry in ENTRIES if entry.name in names]
+    interpreters = Interpreters(own=Path(sys.executable), peers=options.peers_python.absolute())
+    return Plan(entries, options.sizes, options.turns, options.rounds, folder, interpreters)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure outlive beside its peers.")
+    run = parser.add_subparsers(dest="command", required=True).add_parser("run", help="run the benchmark")
+    run.add_argument("--sizes", type=_even, nargs="+", default=[10, 100, 1000, 5000], metavar="MESSAGES")
+    run.add_argument("--only", action="append", choices=[entry.name for entry in ENTRIES], help="may be repeated")
+    run.add_argument("--turns", type=_positive, default=20, help="turns measured at each size")
+    run.add_argument("--rounds", type=_positive, default=4, help="rounds in which the contestants alternate")
+    run.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    run.add_argument("--peers-python", type=Path, default=ROOT / ".venv-bench/bin/python", metavar="PATH")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not 1 or more")
+    return number
+
+
+def _even(text: str) -> int:
+    number = _positive(text)
+    if number % 2:
+        raise argparse.ArgumentTypeError(f"{number} messages are no whole turns: give an even number")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

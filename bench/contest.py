@@ -1,0 +1,86 @@
+"""What every contestant of the benchmark offers, and the list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol, cast
+
+from bench.workload import Message, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a resume brought back: number of messages, and bytes of their text."""
+
+    messages: int
+    text_bytes: int
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> History:
+        """The history whose messages have these texts."""
+        lengths = [len(text) for text in texts]
+        return cls(len(lengths), sum(lengths))
+
+
+class Contestant(Protocol):
+    """One session in one store, driven by the calls that the library's own run loop makes.
+
+    The worker calls `open` once, then any of the others in any order, then `close`. The handle that `open` made
+    is kept across turns, as in a warm worker. For a resume the worker makes a new contestant and measures
+    `open` and `resume` together.
+    """
+
+    async def open(self, folder: Path) -> None:
+        """Open the session kept in `folder`, or begin it there."""
+        ...
+
+    async def seed(self, turns: list[Turn]) -> None:
+        """Store these turns in a new session by the fastest way the library documents. Never timed."""
+        ...
+
+    async def append_turn(self, user: Message, assistant: Message) -> None:
+        """Everything the library's run loop does to its store for one turn. Durable, as it defines it, on return."""
+        ...
+
+    async def resume(self) -> History:
+        """Bring the whole conversation into memory, as messages that the next model call could be made from."""
+        ...
+
+    async def close(self) -> None:
+        """Release every handle that `open` took."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the contest: its short name, its title in the tables, its module, the packages it stands on."""
+
+    name: str
+    title: str
+    module: str
+    packages: tuple[str, ...]
+
+    @property
+    def is_peer(self) -> bool:
+        """True for what runs in the peers' own environment, with the peers' interpreter."""
+        return self.module.startswith("bench.peer_")
+
+    def load(self) -> type[Contestant]:
+        """The contestant's class, named CONTESTANT in its module. ImportError where its packages are absent."""
+        return cast("type[Contestant]", import_module(self.module).CONTESTANT)
+
+
+ENTRIES = (
+    Entry("outlive", "outlive, embedded", "bench.outlive_session", ("outlive",)),
+    Entry("openai", "OpenAI Agents SQLiteSession", "bench.peer_openai", ("openai-agents",)),
+    Entry("strands", "Strands FileSessionManager", "bench.peer_strands", ("strands-agents",)),
+    Entry(
+        "langgraph",
+        "LangGraph SqliteSaver",
+        "bench.peer_langgraph",
+        ("langgraph", "langgraph-checkpoint-sqlite"),
+    ),
+)

@@ -1,0 +1,191 @@
+"""outlive, embedded, as a contestant: its own `run_turn` on SQLite and a local folder, and its own cold start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from bench.contest import History
+from bench.operations import OPERATIONS
+from bench.workload import Message, Turn
+from outlive.core.keys import session_key
+from outlive.core.messages import Inbound
+from outlive.flows.find_session import hold_session
+from outlive.flows.hold_lease import Busy, Lease
+from outlive.flows.hydrate_tree import hydrate_tree
+from outlive.flows.run_turn import run_turn
+from outlive.protocols import AgentEvent, AgentTurn, SessionSeen, TurnDone
+from outlive.settings import load_settings
+from outlive.testing.wrappers import wrap
+from outlive.wiring import open_app
+
+KEY = session_key("local", "console", "bench")
+AGENT_SESSION_ID = "6f1c2e34-6f0e-4b8e-9d0c-0b1f6a2f7c55"
+TRANSCRIPT = Path("config/projects/-session-work") / f"{AGENT_SESSION_ID}.jsonl"
+TAIL_BYTES = 64 * 1024
+SEED_TURNS = 250
+"""A longer session is seeded by this many turns of several messages: its packs are then as mixed as any."""
+PAUSE = 300.0
+"""Seconds between two turns by the engine's clock, as between a person's messages. In a burst of hundreds each would
+look like a possible repeat of a message too old for the head to remember, and be searched for in the ledger."""
+
+
+class OutliveEmbedded:
+    """Table in SQLite (WAL, `synchronous=FULL`), packs as files in a folder, each synced before it counts."""
+
+    async def open(self, folder: Path) -> None:
+        # A machine that has never seen the session: nothing of it is on disk but what the stores hold.
+        self._machine = Path(tempfile.mkdtemp(dir=folder.parent, prefix="machine-"))
+        self._scribe = Scribe()
+        self._lease: Lease | None = None
+        self._clock = SpacedClock()
+        self._stack = AsyncExitStack()
+        settings = load_settings(data=folder, workspaces=self._machine)
+        app = await self._stack.enter_async_context(open_app(settings, agent=self._scribe))
+        self._engine = replace(
+            app.engine,
+            clock=self._clock,
+            table=wrap(app.engine.table, "table", _note),
+            objects=wrap(app.engine.objects, "objects", _note),
+        )
+
+    async def seed(self, turns: list[Turn]) -> None:
+        parts = min(len(turns), SEED_TURNS)
+        self._clock.ahead -= parts * PAUSE
+        for number in range(parts):
+            first, end = len(turns) * number // parts, len(turns) * (number + 1) // parts
+            await self._run([message for turn in turns[first:end] for message in turn])
+
+    async def append_turn(self, user: Message, assistant: Message) -> None:
+        # Lease, hydrate (nothing to do on a warm machine), agent, pack, commit, deliver, release.
+        await self._run([user, assistant])
+
+    async def resume(self) -> History:
+        # What a worker does before it starts the agent, and then what the agent does: read its transcript.
+        stores = self._engine.stores(KEY.tenant)
+        lease = await hold_session(self._engine, stores, KEY, "default")
+        assert not isinstance(lease, Busy)
+        self._lease = lease
+        workspace = await self._engine.workspaces.open(KEY.tenant, lease.head.session_id)
+        await hydrate_tree(self._engine, stores, lease.head, workspace)
+        history = read_history(workspace.root)
+        await workspace.close()
+        return history
+
+    async def close(self) -> None:
+        if self._lease is not None:
+            await self._lease.release()
+        await self._stack.aclose()
+        shutil.rmtree(self._machine)
+
+    async def _run(self, messages: Sequence[Message]) -> None:
+        self._scribe.messages = messages
+        self._clock.ahead += PAUSE
+        sent = Inbound(KEY, messages[0].id, messages[0].text, self._clock.now())
+        turn = await run_turn(self._engine, sent)
+        assert not isinstance(turn, Busy)
+
+
+class SpacedClock:
+    """The system's clock, set ahead by a pause before every turn."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Scribe:
+    """Stands where the agent stands: adds `messages` to the transcript in the shape of the CLI's lines, no more."""
+
+    def __init__(self) -> None:
+        self.messages: Sequence[Message] = ()
+        self._parent: str | None = None
+
+    async def run(self, turn: AgentTurn) -> AsyncGenerator[AgentEvent, None]:
+        """Answer with the last of the messages."""
+        session_id = turn.agent_session_id or AGENT_SESSION_ID
+        yield SessionSeen(session_id)
+        path = turn.root / TRANSCRIPT
+        parent = self._parent or last_uuid(path)
+        parents = [parent, *(message.id for message in self.messages)]
+        lines = [_line(message, parent) for message, parent in zip(self.messages, parents, strict=False)]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a") as file:
+            file.write("".join(lines))
+        self._parent = parents[-1]
+        yield TurnDone(self.messages[-1].text, session_id)
+
+    async def interrupt(self, root: Path) -> bool:  # noqa: ARG002 (the protocol's name)
+        """Nothing runs long enough to be interrupted."""
+        return False
+
+    async def close(self) -> None:
+        """Nothing runs between turns."""
+
+
+async def _note(
+    name: str,
+    arguments: tuple[object, ...],  # noqa: ARG001 (the protocol's name)
+    call: Callable[[], Awaitable[Any]],
+) -> Any:
+    """Count a request to the table or the objects, which is a request on every backend."""
+    OPERATIONS.note(name)
+    return await call()
+
+
+def read_history(root: Path) -> History:
+    """The conversation in a restored tree, every line parsed."""
+    lines = StringIO((root / TRANSCRIPT).read_text(encoding="utf-8"))
+    entries = [json.loads(line) for line in lines]
+    return History.of(_text(entry["message"]["content"]) for entry in entries)
+
+
+def last_uuid(path: Path) -> str | None:
+    """The entry that the next one builds on, from the transcript's last line; None before the first turn."""
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - TAIL_BYTES, 0))
+        entry: dict[str, Any] = json.loads(file.read().splitlines()[-1])
+    return str(entry["uuid"])
+
+
+def _line(message: Message, parent: str | None) -> str:
+    """One entry with the fields that the CLI writes into every entry of this kind."""
+    text = message.text if message.role == "user" else [{"type": "text", "text": message.text}]
+    entry = {
+        "parentUuid": parent,
+        "isSidechain": False,
+        "type": message.role,
+        "message": {"role": message.role, "content": text},
+        "uuid": message.id,
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "userType": "external",
+        "cwd": "/session/work",
+        "sessionId": AGENT_SESSION_ID,
+        "version": "2.1.329",
+        "gitBranch": "",
+    }
+    return json.dumps(entry, separators=(",", ":")) + "\n"
+
+
+def _text(content: Any) -> str:
+    return str(content if isinstance(content, str) else content[0]["text"])
+
+
+CONTESTANT = OutliveEmbedded

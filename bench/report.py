@@ -1,0 +1,190 @@
+"""Turns raw records into figures, and figures into tables and JSON."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from statistics import fmean, median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.contest import ENTRIES
+from bench.race import COUNTED_TURNS, REPEATED_RESUMES, Plan, Record
+from bench.workload import MESSAGE_BYTES
+
+Figures = dict[str, Any]
+_TITLES = {entry.name: entry.title for entry in ENTRIES}
+
+
+def figures(record: Record) -> Figures:
+    """All figures of one contestant at one size: medians of times, means of counts (None: not counted here)."""
+    return {
+        "contestant": record.entry.name,
+        "messages": record.messages,
+        "turn": {
+            **_times("ms", record.turns),
+            **_counts(record.turns),
+            "operations": _per_turn(record.turn_operations),
+            "disk_growth": _growth(record),
+        },
+        "close": _counts([record.close]),
+        "resume": {
+            **_times("first_ms", record.first_resumes),
+            **_times("ms", record.resumes),
+            "open_ms": median(sample["open_nanoseconds"] / 1e6 for sample in record.resumes),
+            **_counts(record.resumes),
+            "operations": record.resume_operations,
+        },
+        "disk": record.disk_after,
+        "seed_seconds": record.seed_seconds,
+        "import_ms": record.hello["import_ms"],
+    }
+
+
+def document(plan: Plan, records: Sequence[Record], seconds: float) -> Figures:
+    """The JSON document of a run: when, on what, how, and the figures. Bytes are bytes, times milliseconds."""
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
+        "settings": {
+            "message_bytes": MESSAGE_BYTES,
+            "turns": plan.turns,
+            "rounds": plan.rounds,
+            "resumes": plan.rounds * REPEATED_RESUMES,
+            "counted_turns": COUNTED_TURNS,
+        },
+        "contestants": {record.entry.name: _runs_on(record) for record in records},
+        "seconds": seconds,
+        "results": [figures(record) for record in records],
+    }
+
+
+def show(report: Figures, console: Console) -> None:
+    """Print the document as two tables and the notes that belong to them."""
+    console.print(_turn_table(report["results"]))
+    console.print(_resume_table(report["results"]))
+    for note in _notes(report):
+        console.print(note, highlight=False, soft_wrap=True)
+
+
+def _turn_table(results: Sequence[Figures]) -> Table:
+    headers = ("ms", "operations", "writes", "KB written", "KB read", "disk +KB")
+    rows = [(result, _turn_cells(result["turn"])) for result in results]
+    return _table("One turn (2 messages, 4 KB of text)", headers, rows)
+
+
+def _turn_cells(turn: Figures) -> Sequence[str]:
+    return (
+        f"{turn['ms']:,.1f}",
+        _operations(turn["operations"]),
+        _number(turn["write_calls"]),
+        _kilobytes(turn["bytes_written"]),
+        _kilobytes(turn["bytes_read"]),
+        _kilobytes(turn["disk_growth"]),
+    )
+
+
+def _resume_table(results: Sequence[Figures]) -> Table:
+    headers = ("ms", "open ms", "first ms", "operations", "reads", "KB read", "disk MB")
+    rows = [(result, _resume_cells(result["resume"], result["disk"])) for result in results]
+    return _table("One resume (the whole conversation back in memory)", headers, rows)
+
+
+def _resume_cells(resume: Figures, disk: Figures) -> Sequence[str]:
+    return (
+        f"{resume['ms']:,.1f}",
+        f"{resume['open_ms']:,.1f}",
+        f"{resume['first_ms']:,.1f}",
+        _operations(resume["operations"]),
+        _number(resume["read_calls"]),
+        _kilobytes(resume["bytes_read"]),
+        f"{disk['allocated'] / 2**20:,.1f}",
+    )
+
+
+def _notes(report: Figures) -> list[str]:
+    settings, machine = report["settings"], report["machine"]
+    versions = {name: text for on in report["contestants"].values() for name, text in on["versions"].items()}
+    notes = [
+        ", ".join(f"{name} {text}" for name, text in versions.items()),
+        f"{machine['cores']} cores, {machine['system']} {machine['processor']}; {report['seconds']:.0f} s in all.",
+        f"ms: median of {settings['turns']} turns, of {settings['resumes']} resumes. KB: 1,024 bytes, mean of them.",
+        "operations: SQL statements (s), file operations (f). writes, reads: system calls.",
+        *(_requests(result) for result in report["results"] if "objects.put" in result["turn"]["operations"]),
+    ]
+    if not all(on["io_counted"] for on in report["contestants"].values()):
+        notes.append("writes, reads and KB need Linux's /proc/self/io: not counted on this system.")
+    return notes
+
+
+def _table(title: str, headers: Sequence[str], rows: Sequence[tuple[Figures, Sequence[str]]]) -> Table:
+    """Rows in blocks, one for each number of messages, which is written in the block's first row."""
+    table = Table("messages", "contestant", *headers, title=title, title_justify="left")
+    for column in table.columns:
+        column.no_wrap, column.justify = True, "right"
+    table.columns[1].justify = "left"
+    shown = None
+    for result, cells in rows:
+        messages = result["messages"]
+        if shown not in (None, messages):
+            table.add_section()
+        table.add_row("" if messages == shown else f"{messages:,}", _TITLES[result["contestant"]], *cells)
+        shown = messages
+    return table
+
+
+def _runs_on(record: Record) -> Figures:
+    return {key: record.hello[key] for key in ("versions", "python", "sqlite", "io_counted")}
+
+
+def _requests(result: Figures) -> str:
+    """The storage requests of a contestant that counts them: what would be paid for on a remote store."""
+    lists = [
+        ", ".join(f"{count:g} {name}" for name, count in sorted(operations.items()) if "." in name)
+        for operations in (result["turn"]["operations"], result["resume"]["operations"])
+    ]
+    head = f"{result['contestant']} at {result['messages']:,} messages"
+    return f"{head}: a turn {lists[0]}; a resume {lists[1]}."
+
+
+def _times(name: str, samples: Sequence[Figures]) -> Figures:
+    milliseconds = [sample["nanoseconds"] / 1e6 for sample in samples]
+    return {name: median(milliseconds), f"{name}_max": max(milliseconds)}
+
+
+def _counts(samples: Sequence[Figures]) -> Figures:
+    """The mean of each counter, and the most bytes that one sample wrote."""
+    counted = [sample["io"] for sample in samples if sample["io"] is not None]
+    names = ("bytes_written", "write_calls", "bytes_read", "read_calls")
+    means: Figures = {name: fmean(io[name] for io in counted) if counted else None for name in names}
+    return {**means, "bytes_written_max": max((io["bytes_written"] for io in counted), default=None)}
+
+
+def _growth(record: Record) -> float:
+    """Bytes of disk per turn, the one that warmed the handle included."""
+    grown: int = record.disk_after["allocated"] - record.disk_before["allocated"]
+    return grown / (len(record.turns) + 1)
+
+
+def _per_turn(operations: dict[str, int]) -> dict[str, float]:
+    return {kind: count / COUNTED_TURNS for kind, count in operations.items()}
+
+
+def _operations(counts: dict[str, float]) -> str:
+    shown = [f"{counts[kind]:,.4g} {kind[0]}" for kind in ("sql", "file") if counts.get(kind)]
+    return " + ".join(shown) or "0"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _kilobytes(value: float | None) -> str:
+    if value is None:
+        return "-"
+    kilobytes = value / 1024
+    return f"{kilobytes:,.1f}" if kilobytes < 100 else f"{kilobytes:,.0f}"

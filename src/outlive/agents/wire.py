@@ -1,0 +1,123 @@
+"""The line to one CLI process: messages out, messages in, and why it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from outlive.agents.processes import SupervisedProcess
+from outlive.errors import AgentFailed, Corrupt, OutliveError
+
+LONGEST_LINE = 256 << 20
+"""One message may hold several large tool results; the SDK's own limit of 1 MiB ends such sessions."""
+SHOWN = 300
+END_SECONDS = 5.0
+"""How long a CLI that takes no more input may take to end."""
+
+
+class Wire:
+    """What the SDK asks of a transport, over a supervised process with exactly the given environment."""
+
+    def __init__(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
+        self._command, self._cwd, self._env = command, cwd, env
+        self._process: SupervisedProcess | None = None
+        self._fault: OutliveError | None = None
+        self._result: dict[str, Any] | None = None
+        self._abandoned = False
+        self.at_work = asyncio.Event()
+        """Set once the CLI works on a turn."""
+
+    async def connect(self) -> None:
+        """Start the CLI."""
+        self._process = await SupervisedProcess.start(self._command, cwd=self._cwd, env=self._env)
+        if self._fault or self._abandoned:
+            self._process.kill()
+
+    def is_ready(self) -> bool:
+        """Whether the CLI was started."""
+        return self._process is not None
+
+    async def write(self, data: str) -> None:
+        """Send one message; a CLI that takes none is reported with why it ended."""
+        try:
+            await self._started.write(data.encode())
+        except AgentFailed:
+            with suppress(TimeoutError):
+                code = await asyncio.wait_for(self._started.wait(), END_SECONDS)
+                self._check_end(code, self._started.last_words)
+            raise
+
+    async def end_input(self) -> None:
+        """Nothing more will be sent: the CLI finishes what it has, and ends."""
+        await self._started.end_input()
+
+    async def close(self) -> None:
+        """End the CLI and everything it started, if that has not happened yet."""
+        if self._process is not None:
+            await self._process.close()
+
+    def fail(self, fault: OutliveError) -> None:
+        """End the CLI at once; whoever reads gets `fault`."""
+        self._fault = self._fault or fault
+        if self._process is not None:
+            self._process.kill()
+
+    def abandon(self) -> None:
+        """End the CLI at once; nobody reads any more."""
+        self._abandoned = True
+        if self._process is not None:
+            self._process.kill()
+
+    @property
+    def _started(self) -> SupervisedProcess:
+        if self._process is None:
+            raise AgentFailed("the CLI is not running.")
+        return self._process
+
+    # ------------------------------------------------------------------------------------------- reading
+
+    async def read_messages(self) -> AsyncIterator[dict[str, Any]]:
+        """Messages until the CLI ends; then `AgentFailed` or `Corrupt` unless it ended as it should."""
+        async for line in self._started.lines(LONGEST_LINE):
+            message = _message(line)
+            if message is not None:
+                self._note(message)
+                yield message
+        code = await self._started.wait()
+        if self._abandoned:
+            return
+        if self._fault is not None:
+            raise self._fault
+        self._check_end(code, self._started.last_words)
+
+    def _note(self, message: dict[str, Any]) -> None:
+        match message:
+            case {"type": "result"}:
+                self._result = message
+            case {"type": "system", "subtype": "session_state_changed", "state": "running"} | {"type": "assistant"}:
+                self.at_work.set()
+
+    def _check_end(self, code: int, last_words: str) -> None:
+        """A result of its own says more than an exit code; without one, or killed behind one, the turn is not whole."""
+        if "No conversation found" in f"{last_words} {self._result}":
+            raise Corrupt("the CLI finds no conversation in the transcript.", fix="Rewind to an older version.")
+        if self._result is None:
+            raise AgentFailed(f"the CLI ended without a result (exit code {code}). {last_words}".strip())
+        if code and not self._result.get("is_error"):
+            raise AgentFailed(f"the CLI broke off after its result (exit code {code}). {last_words}".strip())
+
+
+def _message(line: bytes) -> dict[str, Any] | None:
+    """The message in a line; None for a line that is none and does not look like one, which some builds print."""
+    if not line.lstrip().startswith(b"{"):
+        return None
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        shown = line[:SHOWN].decode(errors="replace")
+        raise AgentFailed(f"the CLI printed what is no message: {shown!r} ({error}).") from error
+    return found if isinstance(found, dict) else None

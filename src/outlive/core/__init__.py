@@ -1,0 +1,1 @@
+"""Decisions: plain functions and frozen data, without I/O, clock or randomness."""

@@ -1,0 +1,80 @@
+"""The ledger: one line per committed turn, kept in the session's own tree as `ledger.jsonl`.
+
+It answers a repeat of any age: the head's window finds the line of a recent message, a look through the file finds
+any other. Rewinding keeps it whole, so a message that was answered once is never run again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from outlive.core.keys import message_digest
+from outlive.errors import Corrupt
+
+PATH = "ledger.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One turn as it was committed."""
+
+    turn: int
+    version: int
+    at: float
+    message_id: str
+    session_key: str
+    sender: str
+    text: str
+    reply: str
+    agent_session_id: str
+    stop_reason: str
+    is_error: bool
+    usd: float
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    fence: int
+    worker: str
+
+
+def encode_line(line: LedgerLine) -> bytes:
+    """The line as stored, newline included; lone surrogates and NUL survive as JSON escapes."""
+    return json.dumps(asdict(line), separators=(",", ":")).encode() + b"\n"
+
+
+def decode_line(raw: bytes) -> LedgerLine:
+    """A line back; unknown fields of a later version are left out; `Corrupt` when it is none."""
+    try:
+        fields: dict[str, Any] = json.loads(raw)
+        return LedgerLine(**{name: fields[name] for name in LedgerLine.__dataclass_fields__})
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corrupt(
+            "a line of ledger.jsonl cannot be read.", fix="Rewind the session to an older version."
+        ) from error
+
+
+def line_at(ledger: bytes, offset: int) -> LedgerLine:
+    """The line that starts at `offset`."""
+    end = ledger.find(b"\n", offset)
+    return decode_line(ledger[offset : end if end >= 0 else len(ledger)])
+
+
+def lines_of(ledger: bytes) -> Iterator[LedgerLine]:
+    """Every line, oldest first."""
+    return (decode_line(raw) for raw in ledger.splitlines() if raw)
+
+
+def find_message(ledger: bytes, message_id: str) -> LedgerLine | None:
+    """The turn that answered this message, however long ago; None when none did."""
+    if json.dumps(message_id).encode() not in ledger:
+        return None
+    return next((line for line in lines_of(ledger) if line.message_id == message_id), None)
+
+
+def digest_of(line: LedgerLine) -> str:
+    """The digest under which the head's window knows this line's message."""
+    return message_digest(line.message_id)

@@ -1,0 +1,56 @@
+"""An inbound message as every channel hands it over, checked, and its queue form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from outlive.core.keys import MAX_MESSAGE_ID_BYTES, SessionKey, check_part, parse_session_key
+from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
+
+SCHEMA = 1
+MAX_TEXT_BYTES = 192 * 1024
+"""Of the text in its JSON form: a message has to fit into one queue entry of 256 KB (SQS) with its envelope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message for one session."""
+
+    key: SessionKey
+    message_id: str
+    """The channel's own id for it: repeats of one message carry the same id."""
+    text: str
+    sent_at: float
+    sender: str = ""
+
+
+def check_inbound(inbound: Inbound) -> None:
+    """`Invalid` or `TooLarge`, naming the field, unless the message can be accepted."""
+    check_part("message_id", inbound.message_id, MAX_MESSAGE_ID_BYTES)
+    if inbound.sender:
+        check_part("sender", inbound.sender, MAX_MESSAGE_ID_BYTES)
+    if not inbound.text.strip():
+        raise Invalid("text is empty.", fix="Send at least one visible character.")
+    size = len(json.dumps(inbound.text)) - 2
+    if size > MAX_TEXT_BYTES:
+        fix = f"Send {MAX_TEXT_BYTES:,} bytes at most, or a file."
+        raise TooLarge(f"text is {size:,} bytes long in JSON.", fix=fix)
+
+
+def encode_inbound(inbound: Inbound) -> bytes:
+    """The message as it travels in a queue or lies in a flush."""
+    fields = [SCHEMA, str(inbound.key), inbound.message_id, inbound.text, inbound.sent_at, inbound.sender]
+    return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def decode_inbound(body: bytes) -> Inbound:
+    """The message back; `SchemaTooNew` when a newer outlive wrote it, `Corrupt` when it is none."""
+    try:
+        schema, *fields = json.loads(body)
+        if schema > SCHEMA:
+            raise SchemaTooNew(f"the queued message has schema {schema}.", fix="Upgrade outlive on this worker.")
+        key, message_id, text, sent_at, sender = fields
+        return Inbound(parse_session_key(key), message_id, text, sent_at, sender)
+    except (ValueError, TypeError, AttributeError, Invalid) as error:
+        raise Corrupt("the queued message cannot be read.", fix="Purge it from the dead letters.") from error

@@ -1,0 +1,210 @@
+"""What crosses the seams: the records of tables, objects, queues, trees, agents and channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of a table: an opaque body with a version and a lease beside it."""
+
+    key: str
+    body: bytes
+    version: int
+    """1 when created, +1 with every write and every acquire."""
+    fence: int
+    """The fencing token: +1 each time the lease passes, 0 when it was never taken."""
+    owner: str | None
+    """Who holds the lease; None when it is free."""
+    until: float
+    """When the lease runs out."""
+    expires_at: float | None
+    """When the record is to be treated as gone (TTL); None for never. Readers check it, not the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The caller believes that there is no such record."""
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """The caller believes that the record is at this version, under this fencing token."""
+
+    version: int
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Leave the lease as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Hold (create) or prolong (update) the lease in the same write."""
+
+    owner: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """Give the lease back in the same write."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One line of a listing."""
+
+    key: str
+    size: int
+    modified_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is put into a queue."""
+
+    group: str
+    """Messages of one group are delivered one at a time, in the order sent (a session's storage key)."""
+    dedupe_id: str
+    """The channel's own id; a second send with the same group and id within the window is dropped."""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message handed to one worker until its visibility timeout runs out."""
+
+    id: str
+    receipt: str
+    """Changes with every receive: an old receipt can no longer acknowledge, extend or return the message."""
+    message: Message
+    receives: int
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was received too often."""
+
+    id: str
+    message: Message
+    receives: int
+    died_at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """How many messages wait, are with a worker, or are dead."""
+
+    waiting: int
+    in_flight: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """One entry of a tree on disk; `path` is relative to the session's root, `/`-joined."""
+
+    path: str
+    kind: str
+    """`append` (only ever grows), `file`, `link` (a symbolic link inside the tree) or `dir` (an empty one)."""
+    size: int
+    mode: int
+    """Permission bits (0o777 at most)."""
+    stamp: str
+    """Changes whenever the content may have changed (inode, size and times); empty when it cannot be trusted."""
+    target: str = ""
+    """Where a link points, as stored in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """What `Workspace.write` puts at a path: the parts joined are the content."""
+
+    path: str
+    kind: str
+    mode: int
+    parts: Sequence[bytes] = ()
+    target: str = ""
+    append: bool = False
+    """Add the parts behind what is there, instead of replacing it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSeen:
+    """The agent's own session id is known; from its first message that carries one, and again from its result."""
+
+    agent_session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A piece of the reply as it is produced (live text; not yet committed)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The agent calls a tool; `summary` is one line for people."""
+
+    tool_use_id: str
+    name: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """The tool answered."""
+
+    tool_use_id: str
+    is_error: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a turn used. Money in US dollars, as the agent reports it."""
+
+    usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    agent_turns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDone:
+    """The last event of a run that ended by itself: the reply (the last result's text) and what it cost."""
+
+    text: str
+    agent_session_id: str
+    usage: Usage = field(default_factory=Usage)
+    stop_reason: str = "end_turn"
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A committed reply on its way out."""
+
+    session_key: str
+    message_id: str
+    """The inbound message it answers: repeats of one reply carry the same id."""
+    turn: int
+    text: str
+
+
+Expected = Absent | At
+
+
+LeaseChange = Keep | Hold | Free
+
+
+AgentEvent = SessionSeen | TextPart | ToolStarted | ToolFinished | TurnDone

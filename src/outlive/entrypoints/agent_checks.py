@@ -1,0 +1,44 @@
+"""Checks of the agent: its model, its profile, its program."""
+
+from __future__ import annotations
+
+import subprocess
+from importlib.metadata import version
+
+from outlive.entrypoints.findings import Found, fail, warn
+from outlive.errors import Invalid
+from outlive.settings import Settings
+from outlive.wiring import agent_program, choose_model, load_profile
+
+PATIENCE = 30
+
+
+def model(settings: Settings) -> Found:
+    """Which model would answer; nobody is asked."""
+    try:
+        chosen = choose_model(settings, stand_in=False)
+    except Invalid as error:
+        if settings.model:
+            raise
+        return warn("none is set up: `chat` and `demo` use the scripted model, `worker` does not start", str(error.fix))
+    if chosen.provider == "scripted":
+        return warn("the scripted model, which is not a language model", "Set a key and leave out the model's name.")
+    return Found(f"{chosen.provider}, {chosen.model or 'the default model'}")
+
+
+def profile(settings: Settings) -> Found:
+    """The profile of new sessions."""
+    found = load_profile(settings)
+    return Found(f"{found.name}, prompt version {found.digest[:12]}")
+
+
+def program(_settings: Settings) -> Found:
+    """Whether the CLI starts, and which one it is."""
+    path = agent_program()
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=False)  # noqa: S603 - the SDK's own program
+    except subprocess.TimeoutExpired:
+        return fail(f"{path} did not answer for {PATIENCE} s", "Look at the machine's load, or install it again.")
+    if done.returncode:
+        return fail(f"{path} fails: {done.stderr.strip()[:200]}", "Install claude-agent-sdk again, for this platform.")
+    return Found(f"{done.stdout.strip()}, claude-agent-sdk {version('claude-agent-sdk')}")

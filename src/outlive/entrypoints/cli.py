@@ -1,0 +1,179 @@
+"""The command `outlive`: its commands, and the one place where errors become exit codes."""
+
+# ruff: noqa: PLC0415 - most commands need neither a temporary file nor a traceback
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+import typer
+
+from outlive.entrypoints.commands.chat import chat
+from outlive.entrypoints.commands.demo import demo
+from outlive.entrypoints.commands.doctor import doctor
+from outlive.entrypoints.commands.queue_dead import queue_dead
+from outlive.entrypoints.commands.queue_depth import queue_depth
+from outlive.entrypoints.commands.queue_redrive import queue_redrive
+from outlive.entrypoints.commands.send import send
+from outlive.entrypoints.commands.sessions_diff import sessions_diff
+from outlive.entrypoints.commands.sessions_erase import sessions_erase
+from outlive.entrypoints.commands.sessions_export import sessions_export
+from outlive.entrypoints.commands.sessions_fork import sessions_fork
+from outlive.entrypoints.commands.sessions_import import sessions_import
+from outlive.entrypoints.commands.sessions_list import sessions_list
+from outlive.entrypoints.commands.sessions_rewind import sessions_rewind
+from outlive.entrypoints.commands.sessions_show import sessions_show
+from outlive.entrypoints.commands.sessions_versions import sessions_versions
+from outlive.entrypoints.commands.sweep import sweep
+from outlive.entrypoints.commands.worker import worker
+from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
+from outlive.entrypoints.output import print_error, print_failure
+from outlive.errors import OutliveError
+
+HELP = """Claude agents that outlive their compute.
+
+\b
+Data goes to stdout, everything else to stderr. Errors are two lines on stderr,
+`error: ...` and `fix: ...`, or with --json (or OUTLIVE_JSON=1) one JSON object
+{"error": {"type": ..., "message": ..., "fix": ...}}.
+
+\b
+Exit codes: 0 done · 1 refused, not found, conflict, damaged or unavailable ·
+2 the input or the settings are wrong · 3 unexpected: a defect of outlive ·
+130 interrupted
+"""
+
+Commands = Mapping[str, Callable[..., object]]
+
+COMMANDS: Commands = {
+    "demo": demo,
+    "chat": chat,
+    "send": send,
+    "worker": worker,
+    "doctor": doctor,
+    "sweep": sweep,
+}
+SESSIONS: Commands = {
+    "list": sessions_list,
+    "show": sessions_show,
+    "versions": sessions_versions,
+    "diff": sessions_diff,
+    "fork": sessions_fork,
+    "rewind": sessions_rewind,
+    "export": sessions_export,
+    "import": sessions_import,
+    "erase": sessions_erase,
+}
+QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_redrive}
+
+
+def _group(commands: Commands) -> typer.Typer:
+    group = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    for name, command in commands.items():
+        group.command(name)(command)
+    return group
+
+
+app = _group(COMMANDS)
+app.add_typer(_group(SESSIONS), name="sessions", help="Look at sessions, copy them, take them back, remove them.")
+app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
+    if asked:
+        typer.echo(_name_and_version())
+        raise typer.Exit
+
+
+def _name_and_version() -> str:
+    from importlib.metadata import version
+
+    return f"outlive {version('outlive')}"
+
+
+@app.callback(help=HELP)
+def main(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Every command starts here."""
+
+
+def run() -> None:
+    """Run the command line and exit with its code."""
+    _open_streams()
+    sys.exit(run_with(sys.argv[1:]))
+
+
+def _open_streams() -> None:
+    """Streams that were closed before we started lead nowhere; what a terminal cannot show is replaced."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - as long as the process
+        elif mode == "w":
+            stream.reconfigure(errors="replace")
+
+
+def run_with(arguments: list[str]) -> int:
+    """Run the command line with these arguments and return the exit code; the one error boundary."""
+    as_json = "--json" in arguments or os.environ.get("OUTLIVE_JSON", "").lower() in {"1", "true", "yes", "on"}
+    try:
+        code = app(arguments, prog_name="outlive", standalone_mode=False)
+        sys.stdout.flush()
+    except OutliveError as error:
+        print_error(error, as_json=as_json)
+        return exit_code(error)
+    except typer.TyperException as error:
+        return _misused(error, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever else it is, it is our defect
+        return _defect(error, as_json=as_json)
+    return code if isinstance(code, int) else OK
+
+
+def _misused(error: typer.TyperException, *, as_json: bool) -> int:
+    """A wrong option or argument; without any, the help is all there is to say."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if context is not None and message == context.get_help():
+        typer.echo(message, err=True)
+        return USAGE
+    path = context.command_path if context is not None else "outlive"
+    print_failure("Usage", message, f"See `{path} --help`.", as_json=as_json)
+    return USAGE
+
+
+def _reader_left() -> int:
+    """Whoever read our output has stopped (`outlive ... | head`): nothing more can be said."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
+
+
+def _defect(error: Exception, *, as_json: bool) -> int:
+    """Keep what an issue needs in a file, and say where it is."""
+    import platform
+    import tempfile
+    import traceback
+
+    lines = [f"{_name_and_version()}, Python {platform.python_version()}, {platform.platform()}\n\n"]
+    lines += traceback.format_exception(error)
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="outlive-", suffix=".log", delete=False) as log:
+            log.writelines(lines)
+        where = log.name
+    except OSError:  # the disk may be what has failed
+        sys.stderr.writelines(lines)
+        where = "what is above"
+    message = f"outlive met an error it does not know ({type(error).__name__}: {error})."
+    fix = f"Please open an issue with {where}; look through it first, it may hold parts of your messages."
+    print_failure("Defect", message, fix, as_json=as_json)
+    return DEFECT

@@ -1,0 +1,35 @@
+"""`outlive sessions rewind`: an older version made the newest."""
+
+# ruff: noqa: PLC0415 - what a command needs is loaded when it runs
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from outlive.entrypoints import options
+from outlive.entrypoints.output import print_json, print_text
+
+
+def sessions_rewind(
+    session: options.Session,
+    version: Annotated[int, typer.Argument(min=0, help="The version whose files the session shall have again.")],
+    *,
+    data: options.Data = None,
+    tenant: options.Tenant = None,
+    json: options.Json = False,
+) -> None:
+    """Take a session back to an earlier version.
+
+    That version's files become a new version: nothing is lost, and a rewind can be undone by another.
+    """
+    from outlive.entrypoints.running import at_session
+    from outlive.flows.rewind_session import rewind_session
+
+    rewound = at_session(session, partial(rewind_session, version=version), data=data, tenant=tenant)
+    if json:
+        print_json(rewound)
+        return
+    print_text(f"Version {rewound.after} holds what version {rewound.to} held; version {rewound.before} is kept.")

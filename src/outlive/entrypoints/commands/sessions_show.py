@@ -1,0 +1,85 @@
+"""`outlive sessions show`: one session and the end of its conversation."""
+
+# ruff: noqa: PLC0415 - what a command needs is loaded when it runs
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from outlive.entrypoints import options
+from outlive.entrypoints.output import local_time, print_fields, print_json, print_text, say
+
+if TYPE_CHECKING:
+    from outlive.core.keys import SessionId
+    from outlive.core.ledger import LedgerLine
+    from outlive.flows.engine import Engine
+    from outlive.flows.inspect_session import ConversationPage, SessionDetail
+    from outlive.flows.tenant_stores import TenantStores
+
+
+def sessions_show(
+    session: options.Session,
+    *,
+    turns: Annotated[int, typer.Option(min=0, max=1000, help="How many turns of the conversation to print.")] = 5,
+    before: Annotated[int | None, typer.Option(help="Only turns before this one.", show_default=False)] = None,
+    data: options.Data = None,
+    tenant: options.Tenant = None,
+    json: options.Json = False,
+) -> None:
+    """Show a session and its last turns.
+
+    What it holds and cost, who points at it, whether a turn runs or was interrupted, and what was said last.
+    """
+    from outlive.entrypoints.running import at_session
+    from outlive.flows.inspect_session import ConversationPage, inspect_session, read_conversation
+
+    async def look(
+        engine: Engine, stores: TenantStores, session_id: SessionId
+    ) -> tuple[SessionDetail, ConversationPage]:
+        detail = await inspect_session(engine, stores, session_id)
+        if not turns:
+            return detail, ConversationPage((), None)
+        return detail, await read_conversation(engine, stores, session_id, before=before, limit=turns)
+
+    detail, page = at_session(session, look, data=data, tenant=tenant)
+    if json:
+        print_json({"session": detail, "conversation": page})
+        return
+    print_fields(_fields(detail))
+    for line in page.turns:
+        _print_turn(line)
+    if page.before is not None:
+        say(f"Earlier turns: outlive sessions show {session} --before {page.before}")
+
+
+def _fields(detail: SessionDetail) -> dict[str, object]:
+    line = detail.line
+    fields: dict[str, object] = {
+        "session": line.session_id,
+        "keys": ", ".join(detail.keys) or f"none (made for {line.key})",
+        "title": line.title or "-",
+        "version": f"{line.version}, after {line.turns} turns",
+        "cost": f"${line.usd:.4f}, {line.input_tokens:,} tokens in, {line.output_tokens:,} out, "
+        f"{line.cache_read_tokens:,} from the prompt cache",
+        "profile": detail.profile,
+        "agent session": detail.agent_session_id or "-",
+        "files": f"{detail.files}, {detail.tree_bytes:,} bytes",
+        "stored": f"{detail.stored_packs} packs, {detail.stored_bytes:,} bytes; {len(detail.packs)} live",
+        "last turn": local_time(line.updated_at),
+        "expires": local_time(line.expires_at),
+    }
+    if line.held_until:
+        fields["running"] = f"a turn, its lease lasts until {local_time(line.held_until)}"
+    if detail.outbox:
+        fields["outbox"] = f"{len(detail.outbox)} replies to be delivered"
+    for each in detail.interrupted:
+        fields["interrupted"] = f"message {each.message_id}: its next delivery finishes it"
+    return fields
+
+
+def _print_turn(line: LedgerLine) -> None:
+    print_text(f"\nturn {line.turn}, {local_time(line.at)}, ${line.usd:.4f}")
+    print_text(f"  {line.sender or 'user'}: {line.text}")
+    print_text(f"  agent: {line.reply}")

@@ -1,0 +1,43 @@
+"""The options and arguments that commands share, each option with its environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="OUTLIVE_DATA", help="Folder of the embedded stores.", show_default=False),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", envvar="OUTLIVE_MODEL", help="Model name, or `scripted`.", show_default=False),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", envvar="OUTLIVE_PROFILE", help="Agent profile of new sessions.", show_default=False),
+]
+Tenant = Annotated[
+    str | None,
+    typer.Option("--tenant", envvar="OUTLIVE_TENANT", help="Tenant of keys that name none.", show_default=False),
+]
+Json = Annotated[
+    bool, typer.Option("--json", envvar="OUTLIVE_JSON", help="Print JSON on stdout, and errors as JSON on stderr.")
+]
+Key = Annotated[
+    str, typer.Argument(help="Session key: CHAT, CHAT:THREAD, CHANNEL:CHAT:THREAD or TENANT:CHANNEL:CHAT:THREAD.")
+]
+Session = Annotated[str, typer.Argument(help="Session id (32 hexadecimal digits), or a session key that points at it.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many to print at most.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+
+SomeSession = Annotated[
+    str | None, typer.Argument(help="Session id, or a session key that points at it.", show_default=False)
+]
+User = Annotated[str | None, typer.Option("--user", help="Every session of this chat id.", show_default=False)]
+Channel = Annotated[
+    str | None, typer.Option("--channel", help="With --user: on this channel only.", show_default=False)
+]
+Everything = Annotated[bool, typer.Option("--all", help="Every session of the tenant.")]

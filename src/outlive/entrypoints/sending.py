@@ -1,0 +1,110 @@
+"""A message put into the queue, and its reply read from the session once it is committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from outlive.core.ledger import LedgerLine, find_message
+from outlive.core.messages import Inbound
+from outlive.core.sessions import Head
+from outlive.core.turns import Known, New, Unsure, look_up
+from outlive.entrypoints.running import stores_of
+from outlive.errors import AgentFailed, NotFound, Unavailable
+from outlive.flows.accept_message import accept_message
+from outlive.flows.find_session import find_session
+from outlive.flows.read_ledger import read_ledger, read_line
+from outlive.flows.walk_history import at_latest
+from outlive.protocols import DeadLetter, Queue
+from outlive.wiring import App
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a message."""
+
+    message_id: str
+    session_key: str
+    duplicate: bool
+    """The queue had it already; nothing was added."""
+    session_id: str | None = None
+    """This and what follows: once it has been waited for."""
+    turn: int | None = None
+    version: int | None = None
+    is_error: bool | None = None
+    reply: str | None = None
+
+
+async def send_message(app: App, key: str, text: str, message_id: str | None, patience: float | None) -> Sent:
+    """Queue the message, and wait at most `patience` seconds for its turn; None does not wait.
+
+    `Unavailable` when nobody has answered it by then: it stays queued. `AgentFailed` when it became a dead letter.
+    """
+    engine = app.engine
+    now = engine.clock.now()
+    inbound = Inbound(app.key(key), engine.new_id() if message_id is None else message_id, text, now)
+    duplicate = not await accept_message(engine.queue, inbound, engine.clock)
+    sent = Sent(inbound.message_id, str(inbound.key), duplicate)
+    if patience is None:
+        return sent
+    # A repeat may have been answered long ago, so no answer is too old to be looked for.
+    return await _answer(app, replace(inbound, sent_at=0.0) if duplicate else inbound, sent, now + patience)
+
+
+async def _answer(app: App, inbound: Inbound, sent: Sent, until: float) -> Sent:
+    pause, clock = FIRST_PAUSE, app.engine.clock
+    while True:
+        if found := await _answered(app, inbound):
+            session_id, line = found
+            return replace(
+                sent,
+                session_id=session_id,
+                turn=line.turn,
+                version=line.version,
+                is_error=line.is_error,
+                reply=line.reply,
+            )
+        if letter := await _dead_letter(app.engine.queue, inbound):
+            raise AgentFailed(
+                f"message {inbound.message_id} was given up after {letter.receives} attempts: {letter.reason}",
+                fix=f"Remove the cause, then run `outlive queue redrive {letter.id}`.",
+            )
+        if clock.now() >= until:
+            raise Unavailable(
+                f"message {inbound.message_id} is queued, but nobody has answered it yet.",
+                fix=f"Start `outlive worker`, then send it again with --message-id {inbound.message_id} --wait.",
+            )
+        await clock.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _answered(app: App, inbound: Inbound) -> tuple[str, LedgerLine] | None:
+    """The session and the turn that answered the message; None as long as there is none."""
+    engine, stores = app.engine, stores_of(app, inbound.key)
+
+    async def read(head: Head) -> LedgerLine | None:
+        match look_up(head, inbound.message_id, inbound.sent_at):
+            case Known(answered):
+                return await read_line(engine, stores, head, answered.offset)
+            case Unsure():
+                return find_message(await read_ledger(engine, stores, head), inbound.message_id)
+            case New():
+                return None
+
+    try:
+        session_id = await find_session(engine, stores, inbound.key)
+        line = await at_latest(engine, stores, session_id, read)
+    except NotFound:  # the first message of a session makes it
+        return None
+    return (session_id, line) if line else None
+
+
+async def _dead_letter(queue: Queue, inbound: Inbound) -> DeadLetter | None:
+    after = ""
+    while letters := await queue.dead_letters(after=after):
+        for letter in letters:
+            if (letter.message.group, letter.message.dedupe_id) == (str(inbound.key), inbound.message_id):
+                return letter
+        after = letters[-1].id
+    return None

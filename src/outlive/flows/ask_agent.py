@@ -1,0 +1,36 @@
+"""Ask and wait: a turn for a caller that has no queue, patient while another worker holds the session."""
+
+from __future__ import annotations
+
+from outlive.core.keys import SessionKey
+from outlive.core.messages import Inbound
+from outlive.errors import Conflict
+from outlive.flows.engine import Engine
+from outlive.flows.run_turn import Turn, run_turn
+from outlive.protocols import OnEvent
+
+PAUSE = 0.25
+
+
+async def ask_agent(
+    engine: Engine,
+    key: SessionKey,
+    text: str,
+    *,
+    message_id: str | None = None,
+    wait_seconds: float = 60.0,
+    on_event: OnEvent | None = None,
+) -> Turn:
+    """Run one turn; the same `message_id` again gives the same turn, not a second one.
+
+    `Conflict` when another worker held the session for `wait_seconds`; otherwise as `run_turn`.
+    """
+    now = engine.clock.now()
+    inbound = Inbound(key, message_id or engine.new_id(), text, now)
+    while True:
+        turn = await run_turn(engine, inbound, profile=engine.policy.profile, on_event=on_event)
+        if isinstance(turn, Turn):
+            return turn
+        if engine.clock.now() > now + wait_seconds:
+            raise Conflict(f"session {key} is busy: another worker holds it.", fix="Try again later.")
+        await engine.clock.sleep(PAUSE)

@@ -1,0 +1,58 @@
+"""What every flow is given: the stores, the machine's workspaces, the agent, the clock and the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from outlive.core.compaction import DEFAULT_LIMIT
+from outlive.core.turns import CrashPolicy
+from outlive.flows.share_dictionary import Dictionaries
+from outlive.flows.tenant_stores import TenantStores, open_stores
+from outlive.protocols import Agent, Channel, Clock, NewId, Objects, Queue, Table, Workspaces
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How an engine behaves; every field is a setting."""
+
+    lease_seconds: float = 30.0
+    """How long a dead worker's session stays locked. Renewed at a third of it."""
+    flush_seconds: float = 0.5
+    """How much of a running turn a crash may lose; 2 on an object store."""
+    on_crash: CrashPolicy = CrashPolicy.CONTINUE
+    max_packs: int = DEFAULT_LIMIT
+    """Live packs of a session, and so the requests of a cold start."""
+    keep_versions: int = 50
+    """How many versions back fork, rewind and diff reach."""
+    visibility_seconds: float = 30.0
+    """How long a received message stays with its worker without a heartbeat."""
+    grace_seconds: float = 20.0
+    """How long a turn may go on after the worker was asked to stop."""
+    profile: str = "default"
+    """The agent profile of new sessions."""
+    region: str = "local"
+    max_usd_per_turn: float | None = None
+    max_agent_turns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One worker's hands."""
+
+    table: Table
+    objects: Objects
+    queue: Queue
+    workspaces: Workspaces
+    agent: Agent
+    clock: Clock
+    new_id: NewId
+    worker: str
+    """Who this worker is, for people: host and process id."""
+    policy: Policy = Policy()
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    dictionaries: Dictionaries = field(default_factory=Dictionaries)
+
+    def stores(self, tenant: str) -> TenantStores:
+        """The stores, opened for a tenant."""
+        return open_stores(self.table, self.objects, tenant)

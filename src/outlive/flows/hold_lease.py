@@ -1,0 +1,176 @@
+"""Holding a session: take the lease, renew it while the turn runs, write the head under its fence, give it back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from outlive.core.keys import SessionId, head_key
+from outlive.core.packs import PackName, pack_name
+from outlive.core.sessions import Head, decode_head, encode_head, settled
+from outlive.core.turns import lease_renewal
+from outlive.errors import LeaseLost, NotFound, Unavailable, VersionConflict
+from outlive.flows.engine import Engine
+from outlive.flows.retry import retrying
+from outlive.protocols import Absent, At, Clock, Free, Hold, Keep, LeaseChange, Row, Table
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Somebody else holds the session."""
+
+
+class Lease:
+    """A held session: the head as last written, and the only way to write it."""
+
+    def __init__(self, table: Table, row: Row, owner: str, engine: Engine) -> None:
+        """`row` as the acquire, or the creation, returned it."""
+        self._table = table
+        self._row = row
+        self._owner = owner
+        self._engine = engine
+        self.writing = asyncio.Lock()
+        self._sequence = 0
+        self.head = decode_head(row.body, row.key)
+        self.dirty = row.fence > self.head.clean_fence + 1
+        """A holder before this one did not end in order: it may have left flushes."""
+
+    @property
+    def fence(self) -> int:
+        """The fencing token of this lease."""
+        return self._row.fence
+
+    def next_pack(self) -> PackName:
+        """A name nobody else can make and this lease has not made yet, for the next version."""
+        self._sequence += 1
+        return pack_name(self.head.version + 1, self.fence, self._sequence)
+
+    async def commit(self, head: Head) -> None:
+        """Move the head, if version and fence are still ours; `LeaseLost` otherwise, and nothing has changed."""
+        await self._write(head, Keep())
+
+    async def renew(self) -> None:
+        """Prolong the lease."""
+        until = self._engine.clock.now() + self._engine.policy.lease_seconds
+        await self._write(self.head, Hold(self._owner, until))
+
+    async def release(self, head: Head | None = None) -> None:
+        """Give the session back, and write `head` in the same step."""
+        await self._write(self._settled(head or self.head), Free())
+
+    async def remove(self) -> None:
+        """Delete the head; `LeaseLost` when it is no longer ours."""
+        async with self.writing:
+            try:
+                await self._table.delete(self._row.key, expected=At(self._row.version, self._row.fence))
+            except VersionConflict as error:
+                raise LeaseLost from error
+
+    def _settled(self, head: Head) -> Head:
+        return head if self.dirty else settled(head, self.fence)
+
+    async def _write(self, head: Head, lease: LeaseChange) -> None:
+        async with self.writing:
+            self._row = await write_settled(
+                self._table, self._row, encode_head(head), lease, head.expires_at, self._engine.clock
+            )
+            self.head = head
+            self.dirty = self.dirty and head.clean_fence < self.fence
+
+
+async def write_settled(
+    table: Table, row: Row, body: bytes, lease: LeaseChange, expires_at: float | None, clock: Clock
+) -> Row:
+    """One conditional write whose outcome is known in the end.
+
+    After an unanswered write the record is read back: our own bytes one version on mean that it landed, the old
+    version that it did not, anything else that the lease has passed (`LeaseLost`).
+    """
+    expected = At(row.version, row.fence)
+    unanswered = False
+
+    async def write() -> Row:
+        nonlocal unanswered
+        try:
+            return await table.write(row.key, body, expected=expected, lease=lease, expires_at=expires_at)
+        except Unavailable:
+            unanswered = True
+            raise
+        except VersionConflict as error:
+            landed = await table.read(row.key) if unanswered else None
+            if landed and (landed.version, landed.fence, landed.body) == (row.version + 1, row.fence, body):
+                return landed
+            raise LeaseLost(f"session {row.key} has passed to another worker.") from error
+
+    return await retrying(write, clock)
+
+
+async def acquire(engine: Engine, table: Table, session_id: SessionId) -> Lease | Busy:
+    """Take the session's lease in one conditional write, which also returns the head; `NotFound` without one.
+
+    Every try of one call carries the same owner, so a lost reply cannot lock the worker out of its own session.
+    """
+    owner, now = engine.new_id(), engine.clock.now()
+    until = now + engine.policy.lease_seconds
+    key = head_key(session_id)
+    row = await retrying(lambda: table.acquire(key, owner, now=now, until=until), engine.clock)
+    return Busy() if row is None else Lease(table, row, owner, engine)
+
+
+async def create(engine: Engine, table: Table, head: Head) -> Lease:
+    """Write the first head of a session and hold its lease at once."""
+    owner = engine.new_id()
+    hold = Hold(owner, engine.clock.now() + engine.policy.lease_seconds)
+    key, body = head_key(head.session_id), encode_head(head)
+    try:
+        row = await table.write(key, body, expected=Absent(), lease=hold, expires_at=head.expires_at)
+    except Unavailable:
+        row = await _created(engine, table, key, body, owner, head.expires_at)
+    return Lease(table, row, owner, engine)
+
+
+async def _created(engine: Engine, table: Table, key: str, body: bytes, owner: str, expires_at: float) -> Row:
+    """What became of an unanswered creation: the id is ours alone, so whatever is there is ours."""
+    row = await retrying(lambda: table.read(key), engine.clock)
+    if row is not None:
+        return row
+    hold = Hold(owner, engine.clock.now() + engine.policy.lease_seconds)
+    return await table.write(key, body, expected=Absent(), lease=hold, expires_at=expires_at)
+
+
+@asynccontextmanager
+async def renewed(engine: Engine, lease: Lease) -> AsyncIterator[asyncio.Event]:
+    """Keep the lease renewed for the length of the block; the event is set when it has been lost."""
+    lost = asyncio.Event()
+    renewing = asyncio.create_task(_renew(engine, lease, lost))
+    try:
+        yield lost
+    finally:
+        async with lease.writing:  # a renewal cut off in mid-write would leave us with an old version number
+            renewing.cancel()
+        with suppress(asyncio.CancelledError):
+            await renewing
+
+
+async def _renew(engine: Engine, lease: Lease, lost: asyncio.Event) -> None:
+    while True:
+        await engine.clock.sleep(lease_renewal(engine.policy.lease_seconds))
+        try:
+            await lease.renew()
+        except LeaseLost:
+            lost.set()
+            return
+        except Unavailable:
+            continue
+
+
+async def release_quietly(lease: Lease, *, settled: bool = True) -> None:
+    """Give the session back after a failure; a lease that is lost or a table that is down frees itself in time.
+
+    `settled=False` tells the next holder to look for flushes, as after a crash.
+    """
+    lease.dirty = lease.dirty or not settled
+    with suppress(LeaseLost, Unavailable, NotFound):
+        await lease.release()

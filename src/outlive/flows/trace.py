@@ -1,0 +1,35 @@
+"""The trace of one turn: named steps with their times, and what they found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of the pipeline."""
+
+    name: str
+    seconds: float = 0.0
+    found: str = ""
+
+
+@dataclass(slots=True)
+class Trace:
+    """The steps of one turn, in order."""
+
+    steps: list[Step] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Time the block as a step; the block may say in `found` what it met."""
+        step = Step(name)
+        self.steps.append(step)
+        started = time.perf_counter()
+        try:
+            yield step
+        finally:
+            step.seconds = time.perf_counter() - started

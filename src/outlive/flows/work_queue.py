@@ -1,0 +1,127 @@
+"""A worker's loop: receive, run the turn, acknowledge; and what becomes of a message whose turn fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from outlive.core.messages import Inbound, decode_inbound
+from outlive.errors import Conflict, LeaseLost, OutliveError, Unavailable
+from outlive.flows.engine import Engine
+from outlive.flows.hold_lease import Busy
+from outlive.flows.run_turn import Turn, run_turn
+from outlive.protocols import Delivery, OnEvent
+
+BUSY_PAUSE = 1.0
+RETRY_PAUSES = (2.0, 15.0, 60.0)
+"""Seconds before a failed message is delivered again, by receives so far."""
+
+OnOutcome = Callable[[Inbound, Turn | Busy | OutliveError], Awaitable[None]]
+
+
+async def work_queue(
+    engine: Engine,
+    stop: asyncio.Event,
+    *,
+    wait: float = 1.0,
+    on_event: OnEvent | None = None,
+    on_outcome: OnOutcome | None = None,
+) -> None:
+    """Take messages until `stop` is set.
+
+    Then the running turn has `policy.grace_seconds` to finish; after that it is cut off, flushed and released, and its
+    message goes back unharmed.
+    """
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            delivery = await _next(engine, wait)
+            if delivery is not None:
+                await _within_grace(engine, stopping, work_one(engine, delivery, on_event, on_outcome))
+    finally:
+        stopping.cancel()
+
+
+async def _next(engine: Engine, wait: float) -> Delivery | None:
+    try:
+        return await engine.queue.receive(visibility=engine.policy.visibility_seconds, wait=wait)
+    except Unavailable:
+        await engine.clock.sleep(BUSY_PAUSE)
+        return None
+
+
+async def _within_grace(engine: Engine, stopping: asyncio.Task[bool], work: Awaitable[None]) -> None:
+    """Finish the work; once a stop is asked for, within the grace time."""
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await asyncio.wait({working}, timeout=engine.policy.grace_seconds)
+    finally:
+        if not working.done():
+            working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+
+
+async def work_one(
+    engine: Engine, delivery: Delivery, on_event: OnEvent | None = None, on_outcome: OnOutcome | None = None
+) -> None:
+    """Run one delivery's turn and settle the delivery by how it went."""
+    outcome: Turn | Busy | OutliveError
+    inbound: Inbound | None = None
+    try:
+        async with _kept_invisible(engine, delivery):
+            inbound = decode_inbound(delivery.message.body)
+            outcome = await run_turn(engine, inbound, profile=engine.policy.profile, on_event=on_event)
+    except OutliveError as error:
+        outcome = error
+    except BaseException:
+        await asyncio.shield(_give_back(engine, delivery, 0.0, "the worker was stopped", count=False))
+        raise
+    await _settle(engine, delivery, outcome)
+    if on_outcome is not None and inbound is not None:
+        await on_outcome(inbound, outcome)
+
+
+async def _settle(engine: Engine, delivery: Delivery, outcome: Turn | Busy | OutliveError) -> None:
+    match outcome:
+        case Turn():
+            with suppress(Conflict, Unavailable):  # it comes again and is answered from the head
+                await engine.queue.ack(delivery)
+        case Busy() | LeaseLost():
+            await _give_back(engine, delivery, BUSY_PAUSE, "another worker holds the session", count=False)
+        case _:
+            pause = RETRY_PAUSES[min(delivery.receives, len(RETRY_PAUSES)) - 1]
+            await _give_back(engine, delivery, pause, str(outcome), count=True)
+
+
+async def _give_back(engine: Engine, delivery: Delivery, delay: float, reason: str, *, count: bool) -> None:
+    """Best effort: a message that cannot be given back comes again when its visibility timeout runs out."""
+    with suppress(Conflict, Unavailable):
+        await engine.queue.give_back(delivery, delay=delay, reason=reason, count=count)
+
+
+@asynccontextmanager
+async def _kept_invisible(engine: Engine, delivery: Delivery) -> AsyncIterator[None]:
+    """Extend the visibility timeout while the block runs."""
+    beating = asyncio.create_task(_heartbeat(engine, delivery))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+async def _heartbeat(engine: Engine, delivery: Delivery) -> None:
+    visibility = engine.policy.visibility_seconds
+    while True:
+        await engine.clock.sleep(visibility / 3)
+        try:
+            await engine.queue.extend(delivery, visibility)
+        except Conflict:
+            return  # somebody else has it now; the lease decides who may commit
+        except Unavailable:
+            continue

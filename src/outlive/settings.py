@@ -1,0 +1,176 @@
+"""Settings: environment variables and a file, as one frozen object; what is unknown is refused."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from outlive.errors import Invalid
+
+PREFIX = "OUTLIVE_"
+FILE_VARIABLE = "OUTLIVE_CONFIG"
+JSON_VARIABLE = "OUTLIVE_JSON"
+"""Read by the command line alone: what it prints."""
+FILE_NAME = "outlive.toml"
+
+
+def default_data() -> Path:
+    """Where the embedded stores live unless told otherwise: the user's own data folder."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "outlive"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "outlive"
+
+
+class Settings(BaseSettings):
+    """Everything that can be chosen. Each field is read from `OUTLIVE_<NAME>` or from `outlive.toml`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    data: Path = Field(default_factory=default_data, description="Folder of the embedded table, queue and objects.")
+    table: str = Field("", description="Table URL; empty: `sqlite:///<data>/outlive.db`.")
+    queue: str = Field("", description="Queue URL; empty: `sqlite:///<data>/outlive.db`.")
+    objects: str = Field("", description="Object store URL; empty: `file:///<data>/objects`.")
+    workspaces: Path | None = Field(
+        None, description="Folder of the private session trees; the same absolute path on every host. Empty: temporary."
+    )
+    tenant: str = Field("local", description="Tenant of session keys that name none.")
+    model: str = Field(
+        "", description="Model name; `scripted` for the built-in scripted model; empty: the agent's own."
+    )
+    profile: str = Field("default", description="Agent profile of new sessions.")
+    profiles: Path | None = Field(None, description="Folder of agent profiles beside the shipped ones.")
+    anthropic_api_key: SecretStr | None = Field(
+        None, validation_alias="ANTHROPIC_API_KEY", description="Key of the Anthropic API (`ANTHROPIC_API_KEY`)."
+    )
+    anthropic_base_url: str | None = Field(
+        None, validation_alias="ANTHROPIC_BASE_URL", description="Another endpoint that speaks the Messages API."
+    )
+    use_bedrock: bool = Field(
+        default=False, validation_alias="CLAUDE_CODE_USE_BEDROCK", description="Call models through Amazon Bedrock."
+    )
+    lease_seconds: float = Field(30.0, gt=0.2, le=3600, description="How long a dead worker's session stays locked.")
+    visibility_seconds: float = Field(
+        30.0, gt=0.2, le=43200, description="How long a received message stays with a silent worker."
+    )
+    flush_seconds: float = Field(0.5, gt=0, le=600, description="How much of a running turn a crash may lose.")
+    grace_seconds: float = Field(20.0, ge=0, le=900, description="How long a turn may go on after SIGTERM.")
+    on_crash: Literal["continue", "rerun"] = Field("continue", description="What becomes of a dead worker's turn.")
+    max_packs: int = Field(4, ge=2, le=64, description="Live packs per session: requests of a cold start.")
+    keep_versions: int = Field(50, ge=1, le=100_000, description="How far back fork, rewind and diff reach.")
+    max_usd_per_turn: float | None = Field(None, gt=0, description="Money one turn may cost, in US dollars.")
+    max_agent_turns: int | None = Field(None, gt=0, description="Model calls one turn may make.")
+    turn_seconds: float = Field(1800.0, gt=0, description="Wall time one turn may take.")
+    region: str = Field("local", description="Region written into heads this worker makes.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="Least severe log line shown."
+    )
+    log_json: bool = Field(default=False, description="Log lines as JSON.")
+
+    @field_validator("data", "workspaces", "profiles")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """Store URLs need absolute paths, and `~` comes unexpanded from a file or a container's environment."""
+        return path and path.expanduser().absolute()
+
+    @property
+    def database(self) -> Path:
+        """The embedded database file."""
+        return self.data / "outlive.db"
+
+    @property
+    def table_url(self) -> str:
+        """The table's URL, default filled in."""
+        return self.table or f"sqlite:///{quote(str(self.database))}"
+
+    @property
+    def queue_url(self) -> str:
+        """The queue's URL, default filled in."""
+        return self.queue or f"sqlite:///{quote(str(self.database))}"
+
+    @property
+    def objects_url(self) -> str:
+        """The object store's URL, default filled in."""
+        return self.objects or f"file://{quote(str(self.data / 'objects'))}"
+
+
+ALIASES = {
+    field.validation_alias: name
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.validation_alias, str)
+}
+
+SECRETS = [name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)]
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Settings from the file, the environment above it and `overrides` (not None) above both.
+
+    `Invalid` names the setting and the fix; an unknown `OUTLIVE_` variable or key of the file is refused.
+    """
+    _refuse_unknown_variables()
+    given = {name: value for name, value in overrides.items() if value is not None}
+    aliases = {name: alias for alias, name in ALIASES.items()}
+    values = {k: v for k, v in _file_values().items() if v != "" and not os.environ.get(_variable(k))} | given
+    try:
+        return Settings(**{aliases.get(name, name): value for name, value in values.items()})
+    except ValidationError as error:
+        raise _invalid(error) from error
+
+
+def _variable(name: str) -> str:
+    return next((alias for alias, field in ALIASES.items() if field == name), PREFIX + name.upper())
+
+
+def _file_values() -> dict[str, Any]:
+    path = Path(os.environ.get(FILE_VARIABLE, FILE_NAME))
+    if not path.is_file():
+        if FILE_VARIABLE in os.environ:
+            raise Invalid(f"{FILE_VARIABLE} names {path}, which is not a file.", fix="Correct it or unset it.")
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"{path} is not valid TOML: {error}.", fix="Correct the line it names.") from error
+    for name in values:
+        if name not in Settings.model_fields:
+            nearest = _nearest(name, list(Settings.model_fields))
+            raise Invalid(f"{path}: {name!r} is not a setting.{nearest}", fix="See docs/reference/settings.md.")
+    return values
+
+
+def _refuse_unknown_variables() -> None:
+    known = {_variable(name) for name in Settings.model_fields} | {FILE_VARIABLE, JSON_VARIABLE}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            nearest = _nearest(name, sorted(known))
+            raise Invalid(f"{name} is not a setting.{nearest}", fix="See docs/reference/settings.md.")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _invalid(error: ValidationError) -> Invalid:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "settings"
+    got = "" if ALIASES.get(name, name) in SECRETS else f" (got {first.get('input')!r})"
+    return Invalid(
+        f"setting {name} is not valid: {first['msg']}{got}.",
+        fix=f"Set {_variable(ALIASES.get(name, name))} to a valid value.",
+    )

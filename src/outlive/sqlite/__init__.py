@@ -1,0 +1,1 @@
+"""Table and queue in one SQLite file, shared by any number of processes on one machine."""

@@ -1,0 +1,224 @@
+"""Settings in, a running app out: the only module that knows every folder."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from outlive.agents.options import ModelSettings
+from outlive.agents.profiles import Profile, Profiles
+from outlive.agents.workspace import DiskWorkspaces
+from outlive.channels.console import ConsoleChannel
+from outlive.clock import SystemClock, new_id
+from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
+from outlive.core.turns import CrashPolicy
+from outlive.errors import AgentFailed, Invalid
+from outlive.flows.ask_agent import ask_agent
+from outlive.flows.engine import Engine, Policy
+from outlive.flows.run_turn import Turn
+from outlive.flows.session_store import SessionStore
+from outlive.flows.tenant_stores import TenantStores
+from outlive.objects.objects import UrlObjects
+from outlive.protocols import Agent, AgentEvent, AgentTurn, Objects, OnEvent, Queue, Table
+from outlive.settings import Settings, load_settings
+from outlive.sqlite.database import Database
+from outlive.sqlite.queue import SqliteQueue
+from outlive.sqlite.table import SqliteTable
+from outlive.testing.counting import Counts, counting
+
+SCRIPTED = "scripted"
+MODEL_FIX = "Set ANTHROPIC_API_KEY (or CLAUDE_CODE_USE_BEDROCK=1), or pass --model scripted for the built-in stand-in."
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything that runs in one process."""
+
+    settings: Settings
+    engine: Engine
+    model: ModelSettings
+    counts: Counts
+    """Requests and bytes to the stores so far."""
+
+    @property
+    def stores(self) -> TenantStores:
+        """The stores, opened for the tenant of the settings."""
+        return self.engine.stores(self.settings.tenant)
+
+    def key(self, text: str) -> SessionKey:
+        """A session key as a person writes it, with this app's tenant where it names none."""
+        return parse_session_key(text, tenant=self.settings.tenant)
+
+    async def ask(
+        self,
+        key: str,
+        text: str,
+        *,
+        message_id: str | None = None,
+        wait_seconds: float = 60.0,
+        on_event: OnEvent | None = None,
+    ) -> Turn:
+        """One turn of the session behind `key`, committed when this returns; see `flows.ask_agent`."""
+        return await ask_agent(
+            self.engine, self.key(key), text, message_id=message_id, wait_seconds=wait_seconds, on_event=on_event
+        )
+
+
+def choose_model(settings: Settings, *, stand_in: bool) -> ModelSettings:
+    """Which model answers; `Invalid` when none is set up, unless `stand_in` lets the scripted model step in by itself.
+
+    A model named without a key for it is refused rather than quietly replaced.
+    """
+    if settings.model == SCRIPTED:
+        return ModelSettings(provider="scripted")
+    if settings.use_bedrock:
+        return ModelSettings(provider="bedrock", model=settings.model or None)
+    if settings.anthropic_api_key is not None:
+        key = settings.anthropic_api_key.get_secret_value()
+        return ModelSettings("anthropic", settings.model or None, key, settings.anthropic_base_url)
+    if settings.model:
+        raise Invalid(f"model {settings.model!r} is asked for, but there is no key for it.", fix=MODEL_FIX)
+    if stand_in:
+        return ModelSettings(provider="scripted")
+    raise Invalid("no model is set up.", fix=MODEL_FIX)
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings | None = None, *, stand_in: bool = False, agent: Agent | None = None
+) -> AsyncIterator[App]:
+    """Open every part that the settings name, and close what was opened, in reverse order, in the end.
+
+    `agent` replaces the Claude agent (tests, benchmarks).
+    """
+    chosen = settings or load_settings()
+    parse_tenant(chosen.tenant)
+    async with AsyncExitStack() as stack:
+        model = ModelSettings(provider="scripted") if agent else choose_model(chosen, stand_in=stand_in)
+        counts = Counts()
+        table, queue, objects = await _stores(chosen, stack)
+        engine = Engine(
+            table=counting(table, counts, "table"),
+            objects=counting(objects, counts, "objects"),
+            queue=counting(queue, counts, "queue"),
+            workspaces=DiskWorkspaces(workspaces_folder(chosen)),
+            agent=agent or await _claude(chosen, model, stack),
+            clock=SystemClock(),
+            new_id=new_id,
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            policy=_policy(chosen),
+            channels={"console": ConsoleChannel()},
+        )
+        stack.push_async_callback(engine.agent.close)
+        yield App(chosen, engine, model, counts)
+
+
+@asynccontextmanager
+async def open_at_rest(settings: Settings | None = None) -> AsyncIterator[App]:
+    """An app that runs no turn, to look at sessions and tend them: it needs no model."""
+    async with open_app(settings, agent=_NoAgent()) as app:
+        yield app
+
+
+class _NoAgent:
+    """Implements `protocols.Agent` where no turn is ever run."""
+
+    async def run(self, turn: AgentTurn) -> AsyncGenerator[AgentEvent, None]:
+        raise AgentFailed(f"the turn in {turn.root} cannot be run here.", fix="Run `outlive worker`.")
+        yield  # type: ignore[unreachable]
+
+    async def interrupt(self, root: Path) -> bool:  # noqa: ARG002 - the protocol's argument
+        return False
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+def workspaces_folder(settings: Settings) -> Path:
+    """Where this machine's private trees lie."""
+    return settings.workspaces or Path(tempfile.gettempdir()).resolve() / f"outlive-{os.geteuid()}"
+
+
+@asynccontextmanager
+async def open_session_store(data: Path | str | None = None, *, tenant: str = "local") -> AsyncIterator[SessionStore]:
+    """A durable `SessionStore` for the Claude Agent SDK, on the embedded stores; for people who use only that."""
+    from claude_agent_sdk import fold_session_summary  # noqa: PLC0415 - slow to load
+
+    settings = load_settings(data=Path(data) if data is not None else None)
+    async with AsyncExitStack() as stack:
+        table, _, objects = await _stores(settings, stack)
+        yield SessionStore(
+            table=table, objects=objects, tenant=tenant, clock=SystemClock(), new_id=new_id, fold=fold_session_summary
+        )
+
+
+def _policy(settings: Settings) -> Policy:
+    return Policy(
+        lease_seconds=settings.lease_seconds,
+        flush_seconds=settings.flush_seconds,
+        on_crash=CrashPolicy(settings.on_crash),
+        max_packs=settings.max_packs,
+        keep_versions=settings.keep_versions,
+        visibility_seconds=settings.visibility_seconds,
+        grace_seconds=settings.grace_seconds,
+        profile=settings.profile,
+        region=settings.region,
+        max_usd_per_turn=settings.max_usd_per_turn,
+        max_agent_turns=settings.max_agent_turns,
+    )
+
+
+async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Queue, Objects]:
+    clock = SystemClock()
+    databases: dict[Path, Database] = {}
+
+    async def database(url: str) -> Database:
+        path = sqlite_path(url)
+        if path not in databases:
+            databases[path] = await Database.open(path)
+            stack.push_async_callback(databases[path].close)
+        return databases[path]
+
+    table = SqliteTable(await database(settings.table_url))
+    queue = SqliteQueue(await database(settings.queue_url), clock=clock)
+    objects = await UrlObjects.open(settings.objects_url, clock=clock)
+    stack.push_async_callback(objects.close)
+    return table, queue, objects
+
+
+def sqlite_path(url: str) -> Path:
+    """The file behind `sqlite:///absolute/path`; `Invalid` for any other URL."""
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite" or parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
+        raise Invalid(f"store URL {url!r} is not supported.", fix="Use sqlite:///ABSOLUTE/PATH, percent-encoded.")
+    return Path("/" + unquote(parts.path).lstrip("/"))
+
+
+def load_profile(settings: Settings) -> Profile:
+    """The profile of new sessions; `Invalid` when there is none of that name, or it is broken."""
+    return Profiles(settings.profiles).load(settings.profile)
+
+
+def agent_program() -> Path:
+    """The CLI that turns run on; `AgentFailed` when there is none."""
+    from outlive.agents.claude import find_cli  # noqa: PLC0415 - loads the SDK
+
+    return find_cli(None)
+
+
+async def _claude(settings: Settings, model: ModelSettings, stack: AsyncExitStack) -> Agent:
+    """The Claude agent; a process that runs no turn never loads the SDK."""
+    from outlive.agents.claude import ClaudeAgent  # noqa: PLC0415
+    from outlive.testing.scripted_model import ScriptedModel  # noqa: PLC0415
+
+    load_profile(settings)
+    if model.provider == "scripted":
+        server = await stack.enter_async_context(ScriptedModel())
+        model = ModelSettings("scripted", base_url=server.url)
+    return ClaudeAgent(model, Profiles(settings.profiles), turn_seconds=settings.turn_seconds)

@@ -1,0 +1,143 @@
+"""The ledger keeps every turn for ever, one line each, and finds the turn that answered a message."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from outlive.core.keys import message_digest
+from outlive.core.ledger import LedgerLine, decode_line, digest_of, encode_line, find_message, line_at, lines_of
+from outlive.errors import Corrupt
+
+LINE = LedgerLine(
+    turn=1, version=1, at=1_790_000_000.5, message_id="m-1", session_key="t:c:a:b", sender="ada", text="hi", reply="ho",
+    agent_session_id="s", stop_reason="end_turn", is_error=False, usd=0.0123, input_tokens=1, output_tokens=2,
+    cache_read_tokens=3, cache_write_tokens=4, fence=5, worker="w",
+)  # fmt: skip
+TEXTS = st.text(st.characters() | st.sampled_from('\x00\ud800\r\n\u2028\x85"\\'), max_size=40)
+IDS = st.text(st.characters() | st.sampled_from('"\\\x00\ud800'), min_size=1, max_size=8)
+
+
+def ledger_of(*lines: LedgerLine) -> bytes:
+    """A ledger with these lines."""
+    return b"".join(map(encode_line, lines))
+
+
+@pytest.mark.promise("P13")
+@given(text=TEXTS, reply=TEXTS, message_id=IDS, usd=st.floats(0, 1e6), at=st.floats(0, 4e9))
+@settings(deadline=None)
+def test_a_line_reads_back(text: str, reply: str, message_id: str, usd: float, at: float) -> None:
+    """A turn of any texts reads back as written and takes exactly one line of ASCII."""
+    line = replace(LINE, text=text, reply=reply, message_id=message_id, usd=usd, at=at)
+    encoded = encode_line(line)
+    assert decode_line(encoded) == line
+    assert encoded.isascii()
+    assert encoded.splitlines() == [encoded.removesuffix(b"\n")]
+
+
+@pytest.mark.promise("P13")
+@pytest.mark.parametrize("piece", ["x", "\x00", "\ud83d", "\U0001f600", "\r\n", "\u2028", '\\"'])
+def test_a_megabyte_of_anything_reads_back(piece: str) -> None:
+    """A reply of 1 MB reads back character for character, NUL, lone surrogates and emoji included."""
+    line = replace(LINE, reply=piece * (2**20 // len(piece)))
+    assert list(lines_of(ledger_of(LINE, line, LINE))) == [LINE, line, LINE]
+
+
+@given(st.lists(st.tuples(IDS, TEXTS), max_size=8))
+@settings(deadline=None)
+def test_every_line_is_found_by_its_offset(turns: list[tuple[str, str]]) -> None:
+    """Lines come back oldest first, and each is found again where it starts."""
+    lines = [replace(LINE, turn=turn, message_id=name, text=text) for turn, (name, text) in enumerate(turns, 1)]
+    ledger = ledger_of(*lines)
+    offsets = [len(ledger_of(*lines[:turn])) for turn in range(len(lines))]
+    assert list(lines_of(ledger)) == lines
+    assert [line_at(ledger, offset) for offset in offsets] == lines
+
+
+def test_the_last_line_needs_no_line_feed() -> None:
+    """A ledger cut just before its last line feed has all its lines."""
+    assert line_at(ledger_of(LINE)[:-1], 0) == LINE
+    assert list(lines_of(ledger_of(LINE, LINE)[:-1])) == [LINE, LINE]
+
+
+@pytest.mark.parametrize("offset", [1, 9, len(encode_line(LINE)) - 2, len(encode_line(LINE)), 10**6])
+def test_an_offset_inside_a_line_or_behind_the_end_is_corrupt(offset: int) -> None:
+    """Reading from where no line starts is `Corrupt`, never another turn's reply."""
+    with pytest.raises(Corrupt, match="ledger"):
+        line_at(encode_line(LINE), offset)
+
+
+def test_a_field_of_a_later_version_is_left_out() -> None:
+    """A line with a field this outlive does not know reads as the rest of it."""
+    later = json.loads(encode_line(LINE)) | {"mood": "good"}
+    assert decode_line(json.dumps(later).encode()) == LINE
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{}", b"[]", b"null", b"7", b"\xff", encode_line(LINE)[:-2], encode_line(LINE)[1:]]
+)
+def test_what_is_no_line_is_corrupt(raw: bytes) -> None:
+    """A torn, garbled or foreign line is `Corrupt` and says how to go on."""
+    with pytest.raises(Corrupt, match=r"ledger\.jsonl cannot be read.*Rewind"):
+        decode_line(raw)
+
+
+@pytest.mark.parametrize("field", list(LedgerLine.__dataclass_fields__))
+def test_a_line_without_one_of_its_fields_is_corrupt(field: str) -> None:
+    """A line that lacks any one of its fields is `Corrupt`."""
+    fields = json.loads(encode_line(LINE))
+    del fields[field]
+    with pytest.raises(Corrupt):
+        decode_line(json.dumps(fields).encode())
+
+
+@pytest.mark.promise("P2")
+def test_a_message_of_any_age_is_found() -> None:
+    """Among 3,000 turns the one that answered a message is found, the first and the last included."""
+    lines = [replace(LINE, turn=turn, message_id=f"m-{turn}") for turn in range(1, 3001)]
+    ledger = ledger_of(*lines)
+    for turn in (1, 1500, 3000):
+        assert find_message(ledger, f"m-{turn}") == lines[turn - 1]
+    assert find_message(ledger, "m-3001") is None
+
+
+@pytest.mark.promise("P2")
+@given(st.lists(IDS, max_size=6), IDS)
+@settings(deadline=None)
+def test_an_id_is_found_exactly_when_a_turn_answered_it(answered: list[str], wanted: str) -> None:
+    """A look through the ledger finds the first turn with this very id, and none when there is none."""
+    lines = [replace(LINE, turn=turn, message_id=name) for turn, name in enumerate(answered, 1)]
+    expected = lines[answered.index(wanted)] if wanted in answered else None
+    assert find_message(ledger_of(*lines), wanted) == expected
+    assert all(find_message(ledger_of(*lines), name) for name in answered)
+
+
+@pytest.mark.parametrize("wanted", ["m-7", '"m-7"', "m", "-7", "m-7\n", '{"message_id":"m-7"}', "end_turn", "\ud800"])
+@pytest.mark.parametrize("field", ["text", "reply", "sender", "session_key", "worker", "agent_session_id"])
+def test_a_message_that_only_mentions_an_id_is_not_taken_for_it(wanted: str, field: str) -> None:
+    """An id in a text, even alone or spelled like the ledger's own JSON, is no answer to that id."""
+    spellings = [wanted, f'"{wanted}"', f'"message_id":"{wanted}"', json.dumps({"message_id": wanted})]
+    ledger = ledger_of(*(replace(LINE, **{field: spelling}) for spelling in spellings))
+    assert find_message(ledger, wanted) is None
+
+
+def test_nothing_is_found_in_an_empty_ledger() -> None:
+    """A session without turns has answered nothing."""
+    assert find_message(b"", "m-1") is None
+    assert list(lines_of(b"")) == []
+
+
+def test_a_damaged_line_before_the_wanted_one_is_reported() -> None:
+    """A look that meets a damaged line is `Corrupt`: "not answered" would run the message again."""
+    damaged = encode_line(LINE)[:40] + b"\n" + encode_line(replace(LINE, message_id="m-2"))
+    with pytest.raises(Corrupt):
+        find_message(damaged, "m-2")
+
+
+def test_a_line_and_the_window_name_a_message_alike() -> None:
+    """The digest of a line is the one under which the head's window knows its message."""
+    assert digest_of(LINE) == message_digest("m-1")

@@ -1,0 +1,117 @@
+"""The real CLI on a new host for every turn: the conversation, the files and the tasks come back byte for byte."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from outlive.agents.claude import ClaudeAgent
+from outlive.agents.options import ModelSettings
+from outlive.agents.profiles import Profiles
+from outlive.agents.workspace import DiskWorkspaces
+from outlive.core.keys import SessionKey, session_key
+from outlive.errors import AgentFailed
+from outlive.flows.run_turn import Turn, run_turn
+from outlive.testing.scripted_model import ScriptedModel, script
+from tests.engine.conftest import KEY, World
+
+pytestmark = pytest.mark.cli
+
+
+class Hosts:
+    """Hosts that share nothing but the stores: each is wiped before the next one works at the same path."""
+
+    def __init__(self, base: Path, model: ScriptedModel) -> None:
+        self.world = World(base / "disks")
+        self.model = model
+        self.host = base / "host"
+        self.agent = ClaudeAgent(ModelSettings("scripted", base_url=model.url), Profiles())
+
+    async def turn(self, text: str, *, key: SessionKey = KEY) -> Turn:
+        """One turn on a new host."""
+        shutil.rmtree(self.host, ignore_errors=True)
+        engine = replace(self.world.worker("any"), agent=self.agent, workspaces=DiskWorkspaces(self.host))
+        turn = await run_turn(engine, replace(self.world.message(text), key=key))
+        assert isinstance(turn, Turn)
+        return turn
+
+    def tree(self) -> dict[str, bytes]:
+        """Every kept file of the host's one session."""
+        (root,) = [path for path in self.host.iterdir() if path.is_dir()]
+        kept = [path for top in ("work", "config/projects", "config/tasks") for path in (root / top).rglob("*")]
+        return {str(p.relative_to(root)): p.read_bytes() for p in kept if p.is_file() and not p.name.startswith(".")}
+
+
+@pytest_asyncio.fixture
+async def hosts(tmp_path: Path):
+    """A model and hosts."""
+    async with ScriptedModel() as model:
+        found = Hosts(tmp_path, model)
+        yield found
+        await found.agent.close()
+
+
+async def test_what_was_said_is_remembered_on_another_host(hosts) -> None:
+    """A name told on one host is known on the next one, because the model's request really has it."""
+    await hosts.turn("My name is Ada")
+    turn = await hosts.turn("What is my name?")
+    assert "Ada" in turn.line.reply
+    assert turn.after == 2
+
+
+async def test_files_and_tasks_come_back(hosts) -> None:
+    """A file and a task list made on one host are there on the next one."""
+    await hosts.turn("Write 'Ship on Friday' to plan.md")
+    await hosts.turn("Add tasks: buy milk, write the report")
+    assert "milk" in (await hosts.turn("What are my tasks?")).line.reply
+    assert "Ship on Friday" in (await hosts.turn("Read plan.md")).line.reply
+
+
+async def test_the_tree_comes_back_byte_for_byte(hosts) -> None:
+    """The next host starts with exactly the bytes the last one ended with; its own turn only adds to the transcript."""
+    await hosts.turn("Write 'one' to a.txt then run `mkdir -p deep && printf two > deep/b.bin`")
+    before = hosts.tree()
+    await hosts.turn("What is my name?")
+    after = hosts.tree()
+    assert before.keys() <= after.keys()
+    changed = {path for path in before if before[path] != after[path]}
+    assert all(path.endswith(".jsonl") and after[path].startswith(before[path]) for path in changed), changed
+
+
+async def test_a_large_tool_output_comes_back(hosts) -> None:
+    """The side file of a 400 KB tool output, which the SDK's own resume loses, is on the next host."""
+    await hosts.turn(
+        script({"tool": "Bash", "input": {"command": "head -c 400000 /dev/zero | tr '\\0' x"}}, {"text": "ok"})
+    )
+    await hosts.turn("What is my name?")
+    assert any("tool-results" in path and len(content) > 300_000 for path, content in hosts.tree().items())
+
+
+async def test_a_subagent_comes_back(hosts) -> None:
+    """The transcript and the sidecar of a subagent are on the next host."""
+    await hosts.turn("Ask a subagent to say hello")
+    await hosts.turn("What is my name?")
+    names = [path for path in hosts.tree() if "subagents" in path]
+    assert any(name.endswith(".jsonl") for name in names)
+    assert any(name.endswith(".meta.json") for name in names)
+
+
+@pytest.mark.promise("P11")
+async def test_a_first_turn_is_small(hosts) -> None:
+    """What every session starts with is stored once per tenant: the next session's first turn puts under 10 KB."""
+    await hosts.turn("My name is Ada")
+    before = hosts.world.counts.copy()
+    await hosts.turn("My name is Grace", key=session_key("acme", "console", "grace"))
+    assert (hosts.world.counts - before).objects_put_bytes < 10_000
+
+
+async def test_a_model_that_fails_is_not_answered_as_if_it_had_not(hosts) -> None:
+    """When the model answers nothing but errors, nothing is committed, and the next message is answered."""
+    with pytest.raises(AgentFailed):
+        await hosts.turn(script({"error": 400, "times": 50}))
+    turn = await hosts.turn("My name is Ada")
+    assert turn.after == 1
