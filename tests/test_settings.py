@@ -54,9 +54,9 @@ def test_the_data_folder_follows_the_desktop_standard(monkeypatch: pytest.Monkey
 
 def test_the_file_beats_the_defaults() -> None:
     """A key of `outlive.toml` in the current folder sets the setting of that name."""
-    write('tenant = "acme"\nmax_packs = 8\nlog_json = true\n')
+    write('tenant = "acme"\nmax_packs = 8\nkeep_versions = 9\n')
     settings = load_settings()
-    assert (settings.tenant, settings.max_packs, settings.log_json) == ("acme", 8, True)
+    assert (settings.tenant, settings.max_packs, settings.keep_versions) == ("acme", 8, 9)
 
 
 def test_the_environment_beats_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,6 @@ BAD = [
     ("lease_seconds", "0.1"), ("lease_seconds", "nan"), ("lease_seconds", "soon"), ("visibility_seconds", "50000"),
     ("flush_seconds", "0"), ("grace_seconds", "-1"), ("on_crash", "ignore"), ("max_packs", "1"), ("max_packs", "65"),
     ("keep_versions", "0"), ("max_usd_per_turn", "0"), ("max_agent_turns", "0"), ("turn_seconds", "0"),
-    ("log_level", "loud"), ("log_json", "perhaps"),
 ]  # fmt: skip
 
 

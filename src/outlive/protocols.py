@@ -229,7 +229,7 @@ class Workspace(Protocol):
         ...
 
     async def mark_clean(self, note: bytes) -> None:
-        """Say that the tree is exactly what `note` describes (durable on this machine)."""
+        """Say that the tree is exactly what `note` describes; true until the machine itself goes down."""
         ...
 
     async def mark_dirty(self) -> None:

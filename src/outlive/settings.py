@@ -76,10 +76,6 @@ class Settings(BaseSettings):
     max_agent_turns: int | None = Field(None, gt=0, description="Model calls one turn may make.")
     turn_seconds: float = Field(1800.0, gt=0, description="Wall time one turn may take.")
     region: str = Field("local", description="Region written into heads this worker makes.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="Least severe log line shown."
-    )
-    log_json: bool = Field(default=False, description="Log lines as JSON.")
 
     @field_validator("data", "workspaces", "profiles")
     @classmethod

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from outlive.agents.options import ModelSettings
 from outlive.agents.profiles import Profile, Profiles
+from outlive.agents.tree import IGNORED
 from outlive.agents.workspace import DiskWorkspaces
 from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock, new_id
@@ -31,6 +32,8 @@ from outlive.sqlite.database import Database
 from outlive.sqlite.queue import SqliteQueue
 from outlive.sqlite.table import SqliteTable
 from outlive.testing.counting import Counts, counting
+
+__all__ = ["IGNORED", "App", "choose_model", "open_app", "open_at_rest", "open_session_store"]
 
 SCRIPTED = "scripted"
 MODEL_FIX = "Set ANTHROPIC_API_KEY (or CLAUDE_CODE_USE_BEDROCK=1), or pass --model scripted for the built-in stand-in."

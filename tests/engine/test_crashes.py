@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from outlive.core.turns import CrashPolicy
-from outlive.errors import OutliveError
+from outlive.errors import NotFound, OutliveError
 from outlive.testing.faults import Action, Crash, CrashAfter, CrashBefore, ErrorBefore, LostReply, Plan, at, on
 
 WRITE = "write notes.txt: three"
@@ -99,3 +100,30 @@ async def test_a_lost_reply_costs_no_turn(world, call) -> None:
         turn = await world.turn(world.worker("w1", plan), f"{call} {nth}")
         assert turn.how == "ran"
     assert len(world.agent.runs) == 3
+
+
+async def test_a_turn_the_agent_cannot_go_on_with_is_run_again(world) -> None:
+    """When the agent finds nothing to continue in what a dead worker stored, the message is run anew."""
+    first = world.worker("w1")
+    await world.turn(first, "one")
+    plan = Plan(on("agent.run", CrashBefore(), nth=3), clock=world.clock)
+    with suppress(Crash):
+        await world.turn(world.worker("w1", plan), "two", paced=True)
+    assert "objects.put" in [step.name for step in plan.steps]
+    await world.clock.let_pass(31)
+    forgetful = replace(world.worker("w2"), agent=Forgetful(world.agent))
+    turn = await world.turn(forgetful, "two")
+    assert (turn.how, turn.line.reply, turn.after) == ("ran", "Message 2: two", 2)
+
+
+class Forgetful:
+    """An agent that cannot continue anything."""
+
+    def __init__(self, agent) -> None:
+        self.run_fresh = agent.run
+
+    async def run(self, turn):
+        if turn.prompt is None:
+            raise NotFound("there is no interrupted turn to continue.")
+        async for event in self.run_fresh(turn):
+            yield event

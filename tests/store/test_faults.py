@@ -202,21 +202,29 @@ async def test_a_write_that_lands_after_everybody_gave_up_does_no_harm(memory_wo
 
 
 class Asleep:
-    """A clock on which nobody wakes up."""
+    """A clock on which nobody wakes up, and that tells when somebody fell asleep."""
+
+    def __init__(self) -> None:
+        self.asleep = asyncio.Event()
 
     def now(self) -> float:
         return 0.0
 
     async def sleep(self, seconds: float) -> None:
+        self.asleep.set()
         await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_cancelled_append_is_caught_up_with(world: World, name: str) -> None:
     """An append cut off while a call hangs leaves its entries to be stored by the next one, in front."""
-    store = world.store(Plan(on(name, Delay(1.0)), clock=Asleep()))
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(store.append(KEY, BATCHES[0]), 0.05)
+    clock = Asleep()
+    store = world.store(Plan(on(name, Delay(1.0)), clock=clock))
+    appending = asyncio.create_task(store.append(KEY, BATCHES[0]))
+    await clock.asleep.wait()
+    appending.cancel()
+    await asyncio.wait({appending})
+    assert appending.cancelled()
     await store.append(KEY, BATCHES[1])
     assert await world.store().load(KEY) == BATCHES[0] + BATCHES[1]
 

@@ -170,7 +170,8 @@ class DiskWorkspace:
     def _remove_note(self) -> None:
         with suppress(FileNotFoundError):
             self._note.unlink()
-            _sync_folder(self._note.parent)
+            if not _boot_id():
+                _sync_folder(self._note.parent)
 
     def _empty(self) -> None:
         self._remove_note()
@@ -179,17 +180,18 @@ class DiskWorkspace:
 
 
 def _write_note(path: Path, note: bytes) -> None:
-    """Durable before it counts. After the machine itself went down no note counts: the files were never synced."""
+    """Complete before it counts. It need not survive the machine going down: the tree's files may not, either.
+
+    The name of the boot in it says so; where the system has no such name, everything is made durable instead.
+    """
     boot = _boot_id()
+    fresh = path.with_suffix(".fresh")
+    fresh.write_bytes(boot + b"\n" + note)
     if not boot:
         os.sync()
-    fresh = path.with_suffix(".fresh")
-    with fresh.open("wb") as stream:
-        stream.write(boot + b"\n" + note)
-        stream.flush()
-        os.fsync(stream.fileno())
     fresh.replace(path)
-    _sync_folder(path.parent)
+    if not boot:
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

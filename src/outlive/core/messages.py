@@ -53,4 +53,5 @@ def decode_inbound(body: bytes) -> Inbound:
         key, message_id, text, sent_at, sender = fields
         return Inbound(parse_session_key(key), message_id, text, sent_at, sender)
     except (ValueError, TypeError, AttributeError, Invalid) as error:
-        raise Corrupt("the queued message cannot be read.", fix="Purge it from the dead letters.") from error
+        fix = "See the dead letter for its bytes, and send the message anew."
+        raise Corrupt("the queued message cannot be read.", fix=fix) from error

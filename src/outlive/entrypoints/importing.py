@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from outlive.entrypoints.running import stores_of
 from outlive.errors import Invalid
 from outlive.flows.import_claude import ClaudeSession, import_claude_session
 from outlive.flows.import_session import Imported, import_archive
-from outlive.wiring import App
+from outlive.wiring import IGNORED, App
 
 
 async def from_archive(
@@ -35,7 +36,7 @@ async def from_claude(app: App, source: ClaudeSession, key: str | None, *, allow
     made = await import_claude_session(
         app.engine,
         stores_of(app, chosen),
-        source,
+        replace(source, ignored=IGNORED),
         chosen,
         profile=app.settings.profile,
         allow_holes=allow_holes,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from outlive.core.ledger import PATH, LedgerLine, find_message
 from outlive.core.messages import Inbound, check_inbound
 from outlive.core.turns import Adopt, Continue, Known, Start, Unsure, after_crash, look_up
-from outlive.errors import AgentFailed, LeaseLost, OutliveError
+from outlive.errors import AgentFailed, LeaseLost, NotFound, OutliveError
 from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
@@ -102,7 +102,13 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str]:
         with asked.trace.step("commit"):
             return await adopt(engine, stores, lease, plan.flush), "adopted"
     async with _workspace(engine, stores, lease) as workspace:
-        return await _run(asked, plan, workspace, search=isinstance(known, Unsure))
+        try:
+            return await _run(asked, plan, workspace, search=isinstance(known, Unsure))
+        except NotFound:
+            if isinstance(plan, Start):
+                raise
+            # the agent finds no turn to go on with in what was flushed: the message is still there to be run
+            return await _run(asked, Start(), workspace, search=False)
 
 
 @asynccontextmanager

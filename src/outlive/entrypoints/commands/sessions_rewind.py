@@ -17,6 +17,9 @@ def sessions_rewind(
     session: options.Session,
     version: Annotated[int, typer.Argument(min=0, help="The version whose files the session shall have again.")],
     *,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Go on though newer versions are damaged, without what cannot be read.")
+    ] = False,
     data: options.Data = None,
     tenant: options.Tenant = None,
     json: options.Json = False,
@@ -28,7 +31,7 @@ def sessions_rewind(
     from outlive.entrypoints.running import at_session
     from outlive.flows.rewind_session import rewind_session
 
-    rewound = at_session(session, partial(rewind_session, version=version), data=data, tenant=tenant)
+    rewound = at_session(session, partial(rewind_session, version=version, salvage=salvage), data=data, tenant=tenant)
     if json:
         print_json(rewound)
         return

@@ -43,8 +43,10 @@ def _show(page: VersionPage, session: str) -> None:
     print_table(COLUMNS, [_row(line) for line in page.versions], empty="There are no versions yet.")
     if page.before is not None:
         say(f"Older ones: outlive sessions versions {session} --before {page.before}")
-    elif end := ENDS.get(page.end, f"damaged: {page.end}"):
+    elif end := ENDS[page.end]:
         say(end)
+    for damage in page.damaged:
+        say(f"damaged: {damage}")
 
 
 def _row(line: VersionLine) -> list[object]:
