@@ -42,8 +42,9 @@ unit: $(READY)  ## Run the tests
 docs: $(READY)  ## Write the generated parts of the docs anew
 	$(BIN)/python scripts/generate_docs.py
 
-bench: $(READY) $(BENCH)/.ready  ## Measure requests, bytes and time beside three peers
-	$(BIN)/python -m bench run
+bench: $(READY) $(BENCH)/.ready  ## Measure requests, bytes and time beside three peers; JSON in build/bench.json
+	@mkdir -p build
+	$(BIN)/python -m bench run --json build/bench.json
 
 $(BENCH)/.ready: bench/requirements/peers.txt
 	$(PYTHON) -m venv $(BENCH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ async def hydrate_tree(
     reader = pack_reader(engine, stores, head.session_id)
     before = None if flush else local
     if before is None:
-        await reader.fetch(head.packs)
+        await asyncio.gather(reader.fetch(head.packs), workspace.wipe())
     stored = await _stored(reader, head.packs, flush)
     state = await _restore(reader, stored, before, head.session_id, head.version, workspace)
     read = [ref for ref in stored.manifest.packs if ref.name in reader.packs]
@@ -83,8 +84,6 @@ async def _restore(
     workspace: Workspace,
 ) -> TreeState:
     known = before.manifest.entries if before else {}
-    if before is None:
-        await workspace.wipe()
     entries = stored.manifest.entries
     wanted = {path: entry for path, entry in entries.items() if not _same(known.get(path), entry)}
     needed = {chunk.pack for path, entry in wanted.items() for chunk in _chunks_from(known.get(path), entry)}
