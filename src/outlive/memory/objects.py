@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from itertools import islice
 
+from outlive.core.limits import check_limit
 from outlive.errors import AlreadyExists, Invalid, NotFound
-from outlive.memory.server import MemoryServer, check_limit
+from outlive.memory.server import MemoryServer
 from outlive.protocols import Clock, ObjectInfo
 
 KEY_BYTES = 900

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
+from outlive.core.limits import check_limit, check_text, storable
 from outlive.errors import Conflict, NotFound
-from outlive.memory.server import MemoryServer, Waiting, check_limit, check_text, storable
+from outlive.memory.server import MemoryServer, Waiting
 from outlive.protocols import Clock, DeadLetter, Delivery, Message, QueueDepth
 
 DAY = 86_400.0

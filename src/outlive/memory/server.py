@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from outlive.errors import Invalid, Unavailable
+from outlive.errors import Unavailable
 from outlive.protocols import DeadLetter, Message, Row
 
 
@@ -45,26 +45,3 @@ class MemoryServer:
         await asyncio.sleep(0)
         if self.failure is not None:
             raise Unavailable("The in-memory server is down.", original=self.failure)
-
-
-def check_text(name: str, text: str, *, at_least: int = 1, at_most: int | None = None) -> None:
-    """`Invalid` naming the field when the text is no UTF-8 or its length in bytes is outside the limits."""
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise Invalid(f"The {name} {text[:80]!r} is not valid Unicode.", fix="Remove lone surrogates.") from None
-    if size < at_least:
-        raise Invalid(f"The {name} is empty.", fix="Give it at least one character.")
-    if at_most is not None and size > at_most:
-        raise Invalid(f"The {name} {text[:80]!r}... has {size} bytes.", fix=f"Keep it at {at_most} or less.")
-
-
-def check_limit(limit: int) -> None:
-    """`Invalid` when a page would hold nothing."""
-    if limit < 1:
-        raise Invalid(f"limit is {limit}.", fix="Ask for one entry or more.")
-
-
-def storable(text: str) -> str:
-    """The text with lone surrogates spelled out: a reason quotes errors, and must not fail itself."""
-    return text.encode(errors="backslashreplace").decode()

@@ -7,12 +7,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import assert_never
 
-from outlive.errors import AlreadyExists, NotFound, TooLarge, VersionConflict
-from outlive.memory.server import MemoryServer, check_limit, check_text
+from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text
+from outlive.errors import AlreadyExists, NotFound, VersionConflict
+from outlive.memory.server import MemoryServer
 from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Row
-
-KEY_BYTES = 1024
-BODY_BYTES = 256 * 1024
 
 
 class MemoryTable:
@@ -23,23 +21,23 @@ class MemoryTable:
         self._server = server or MemoryServer()
 
     async def read(self, key: str) -> Row | None:
-        _check_key(key)
+        check_table_key(key)
         await self._server.answer()
         return self._server.rows.get(key)
 
     async def write(
         self, key: str, body: bytes, *, expected: Expected, lease: LeaseChange, expires_at: float | None
     ) -> Row:
-        _check_key(key)
-        _check_body(key, body)
-        _check_lease(lease)
+        check_table_key(key)
+        check_body(key, body)
+        check_lease(lease)
         await self._server.answer()
         before = self._believed(key, expected)
         after = replace(before, body=bytes(body), version=before.version + 1, expires_at=expires_at)
         return self._store(_with_lease(after, lease, created=isinstance(expected, Absent)))
 
     async def acquire(self, key: str, owner: str, *, now: float, until: float) -> Row | None:
-        _check_key(key)
+        check_table_key(key)
         check_text("lease owner", owner)
         await self._server.answer()
         row = self._server.rows.get(key)
@@ -50,7 +48,7 @@ class MemoryTable:
         return self._store(replace(row, version=row.version + 1, fence=row.fence + 1, owner=owner, until=until))
 
     async def delete(self, key: str, *, expected: At) -> None:
-        _check_key(key)
+        check_table_key(key)
         await self._server.answer()
         self._believed(key, expected)
         del self._server.rows[key]
@@ -98,20 +96,3 @@ def _with_lease(row: Row, lease: LeaseChange, *, created: bool) -> Row:
             return replace(row, owner=owner, until=until, fence=1 if created else row.fence)
         case _:
             assert_never(lease)
-
-
-def _check_key(key: str) -> None:
-    check_text("table key", key, at_most=KEY_BYTES)
-
-
-def _check_lease(lease: LeaseChange) -> None:
-    if isinstance(lease, Hold):
-        check_text("lease owner", lease.owner)
-
-
-def _check_body(key: str, body: bytes) -> None:
-    if len(body) > BODY_BYTES:
-        raise TooLarge(
-            f"The record {key!r} would have {len(body)} bytes; {BODY_BYTES} is the limit.",
-            fix="Keep large values in the object store.",
-        )

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from outlive.core.limits import check_limit, check_text, storable
 from outlive.errors import Conflict, NotFound
 from outlive.protocols import Clock, DeadLetter, Delivery, Message, QueueDepth
 from outlive.sqlite import sql
 from outlive.sqlite.database import Database
-from outlive.sqlite.text import check_limit, check_text, storable
 
 DAY = 86_400.0
 

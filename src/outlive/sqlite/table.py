@@ -8,14 +8,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import assert_never
 
-from outlive.errors import AlreadyExists, NotFound, TooLarge, VersionConflict
+from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text
+from outlive.errors import AlreadyExists, NotFound, VersionConflict
 from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Row
 from outlive.sqlite import sql
 from outlive.sqlite.database import Database
-from outlive.sqlite.text import check_limit, check_text
-
-KEY_BYTES = 1024
-BODY_BYTES = 256 * 1024
 
 Values = Mapping[str, object]
 
@@ -34,15 +31,15 @@ class SqliteTable:
         return cls(await Database.open(path), owned=True)
 
     async def read(self, key: str) -> Row | None:
-        _check_key(key)
+        check_table_key(key)
         return await self._database.read(lambda connection: _read(connection, key))
 
     async def write(
         self, key: str, body: bytes, *, expected: Expected, lease: LeaseChange, expires_at: float | None
     ) -> Row:
-        _check_key(key)
-        _check_body(key, body)
-        _check_lease(lease)
+        check_table_key(key)
+        check_body(key, body)
+        check_lease(lease)
         values = {"key": key, "body": body, "expires_at": expires_at}
 
         def work(connection: sqlite3.Connection) -> Row:
@@ -58,7 +55,7 @@ class SqliteTable:
         return await self._database.write(work)
 
     async def acquire(self, key: str, owner: str, *, now: float, until: float) -> Row | None:
-        _check_key(key)
+        check_table_key(key)
         check_text("lease owner", owner)
         values = {"key": key, "owner": owner, "now": now, "until": until}
 
@@ -72,7 +69,7 @@ class SqliteTable:
         return await self._database.write(work)
 
     async def delete(self, key: str, *, expected: At) -> None:
-        _check_key(key)
+        check_table_key(key)
         values = {"key": key, "version": expected.version, "fence": expected.fence}
 
         def work(connection: sqlite3.Connection) -> None:
@@ -131,20 +128,3 @@ def _update(connection: sqlite3.Connection, values: Values, lease: LeaseChange) 
 def _moved_on(values: Values) -> VersionConflict:
     at = f"version {values['version']}, fence {values['fence']}"
     return VersionConflict(f"The record {values['key']!r} is not at {at}.")
-
-
-def _check_key(key: str) -> None:
-    check_text("table key", key, at_most=KEY_BYTES)
-
-
-def _check_lease(lease: LeaseChange) -> None:
-    if isinstance(lease, Hold):
-        check_text("lease owner", lease.owner)
-
-
-def _check_body(key: str, body: bytes) -> None:
-    if len(body) > BODY_BYTES:
-        raise TooLarge(
-            f"The record {key!r} would have {len(body)} bytes; {BODY_BYTES} is the limit.",
-            fix="Keep large values in the object store.",
-        )

@@ -1,8 +1,12 @@
-"""Which texts the SQLite family takes."""
+"""What every backend accepts: keys, bodies, owners and page sizes, checked the same way everywhere."""
 
 from __future__ import annotations
 
-from outlive.errors import Invalid
+from outlive.core.records import Hold, LeaseChange
+from outlive.errors import Invalid, TooLarge
+
+KEY_BYTES = 1024
+BODY_BYTES = 256 * 1024
 
 
 def check_text(name: str, text: str, *, at_least: int = 1, at_most: int | None = None) -> None:
@@ -26,3 +30,23 @@ def check_limit(limit: int) -> None:
 def storable(text: str) -> str:
     """The text with lone surrogates spelled out: a reason quotes errors, and must not fail itself."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def check_table_key(key: str) -> None:
+    """`Invalid` unless the text can be a record's key."""
+    check_text("table key", key, at_most=KEY_BYTES)
+
+
+def check_lease(lease: LeaseChange) -> None:
+    """`Invalid` when the lease is to be held by nobody."""
+    if isinstance(lease, Hold):
+        check_text("lease owner", lease.owner)
+
+
+def check_body(key: str, body: bytes) -> None:
+    """`TooLarge` above the limit of a record's body."""
+    if len(body) > BODY_BYTES:
+        raise TooLarge(
+            f"The record {key!r} would have {len(body)} bytes; {BODY_BYTES} is the limit.",
+            fix="Keep large values in the object store.",
+        )
