@@ -15,7 +15,10 @@ import pytest
 
 from outlive.testing.scripted_model import script
 
-pytestmark = pytest.mark.cli
+pytestmark = [
+    pytest.mark.cli,
+    pytest.mark.skipif(not Path("/proc").exists(), reason="processes are found through /proc, which only Linux has"),
+]
 
 SLOW = script(
     {"tool": "Bash", "input": {"command": "echo began >> log.txt; sleep 2; echo ended >> log.txt"}}, {"text": "done"}
@@ -124,7 +127,6 @@ def _next_turn(machine: Machine) -> dict[str, object]:
     return next(event for event in events(machine.worker()) if event["event"] == "turn")
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are found through /proc")
 @pytest.mark.promise("P1")
 @pytest.mark.promise("P12")
 def test_a_killed_worker_leaves_no_process_and_its_turn_is_finished(machine) -> None:
@@ -138,7 +140,6 @@ def test_a_killed_worker_leaves_no_process_and_its_turn_is_finished(machine) -> 
     assert until_gone(machine) == []
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are found through /proc")
 @pytest.mark.promise("P12")
 def test_a_stopped_worker_gives_everything_back_at_once(machine) -> None:
     """After SIGTERM the turn is stored as far as it got and nothing is locked: the next worker goes on at once."""
