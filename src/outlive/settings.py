@@ -42,8 +42,8 @@ class Settings(BaseSettings):
     )
 
     data: Path = Field(default_factory=default_data, description="Folder of the embedded table, queue and objects.")
-    table: str = Field("", description="Table URL; empty: `sqlite:///<data>/outlive.db`.")
-    queue: str = Field("", description="Queue URL; empty: `sqlite:///<data>/outlive.db`.")
+    table: str = Field("", description="Table URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
+    queue: str = Field("", description="Queue URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
     objects: str = Field("", description="Object store URL; empty: `file:///<data>/objects`.")
     workspaces: Path | None = Field(
         None, description="Folder of the private session trees; the same absolute path on every host. Empty: temporary."

@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from outlive.agents.options import ModelSettings
 from outlive.agents.profiles import Profile, Profiles
@@ -19,6 +18,7 @@ from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock, new_id
 from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
 from outlive.core.turns import CrashPolicy
+from outlive.databases import Databases, embedded_file
 from outlive.errors import AgentFailed, Invalid
 from outlive.flows.ask_agent import ask_agent
 from outlive.flows.engine import Engine, Policy
@@ -28,12 +28,9 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.objects.objects import UrlObjects
 from outlive.protocols import Agent, AgentEvent, AgentTurn, Objects, OnEvent, Queue, Table
 from outlive.settings import Settings, load_settings
-from outlive.sqlite.database import Database
-from outlive.sqlite.queue import SqliteQueue
-from outlive.sqlite.table import SqliteTable
 from outlive.testing.counting import Counts, counting
 
-__all__ = ["IGNORED", "App", "choose_model", "open_app", "open_at_rest", "open_session_store"]
+__all__ = ["IGNORED", "App", "choose_model", "embedded_file", "open_app", "open_at_rest", "open_session_store"]
 
 SCRIPTED = "scripted"
 MODEL_FIX = "Set ANTHROPIC_API_KEY (or CLAUDE_CODE_USE_BEDROCK=1), or pass --model scripted for the built-in stand-in."
@@ -179,28 +176,12 @@ def _policy(settings: Settings) -> Policy:
 
 async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Queue, Objects]:
     clock = SystemClock()
-    databases: dict[Path, Database] = {}
-
-    async def database(url: str) -> Database:
-        path = sqlite_path(url)
-        if path not in databases:
-            databases[path] = await Database.open(path)
-            stack.push_async_callback(databases[path].close)
-        return databases[path]
-
-    table = SqliteTable(await database(settings.table_url))
-    queue = SqliteQueue(await database(settings.queue_url), clock=clock)
+    databases = Databases(stack)
+    table = await databases.table(settings.table_url)
+    queue = await databases.queue(settings.queue_url, clock)
     objects = await UrlObjects.open(settings.objects_url, clock=clock)
     stack.push_async_callback(objects.close)
     return table, queue, objects
-
-
-def sqlite_path(url: str) -> Path:
-    """The file behind `sqlite:///absolute/path`; `Invalid` for any other URL."""
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
-        raise Invalid(f"store URL {url!r} is not supported.", fix="Use sqlite:///ABSOLUTE/PATH, percent-encoded.")
-    return Path("/" + unquote(parts.path).lstrip("/"))
 
 
 def load_profile(settings: Settings) -> Profile:

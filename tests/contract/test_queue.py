@@ -7,11 +7,13 @@ from pathlib import Path
 
 from outlive.memory.queue import MemoryQueue
 from outlive.memory.server import MemoryServer
+from outlive.postgres.queue import PostgresQueue
 from outlive.protocols import Clock, Queue
 from outlive.sqlite.queue import SqliteQueue
 from outlive.testing.counting import Counts, counting
 from outlive.testing.faults import Plan, faulty
 from outlive.testing.queue import QueueSuite
+from tests.servers import PostgresPlace
 
 
 class TestMemoryQueue(QueueSuite):
@@ -52,3 +54,14 @@ class TestSqliteQueue(QueueSuite):
 
     async def sever(self, queue: Queue) -> None:
         self.file.rename(self.file.with_suffix(".elsewhere"))
+
+
+class TestPostgresQueue(QueueSuite):
+    """In a PostgreSQL database; the second handle has connections of its own, as another host would."""
+
+    async def connect(self, place: Path, clock: Clock) -> Queue:
+        self.place = PostgresPlace(place)
+        return await PostgresQueue.open(self.place.url, clock=clock, wait_seconds=0.5)
+
+    async def sever(self, queue: Queue) -> None:
+        self.place.lock_out()

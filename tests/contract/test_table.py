@@ -7,11 +7,13 @@ from pathlib import Path
 
 from outlive.memory.server import MemoryServer
 from outlive.memory.table import MemoryTable
+from outlive.postgres.table import PostgresTable
 from outlive.protocols import Table
 from outlive.sqlite.table import SqliteTable
 from outlive.testing.counting import Counts, counting
 from outlive.testing.faults import Plan, faulty
 from outlive.testing.table import TableSuite
+from tests.servers import PostgresPlace
 
 
 class TestMemoryTable(TableSuite):
@@ -52,3 +54,14 @@ class TestSqliteTable(TableSuite):
 
     async def sever(self, table: Table) -> None:
         self.file.rename(self.file.with_suffix(".elsewhere"))
+
+
+class TestPostgresTable(TableSuite):
+    """In a PostgreSQL database; the second handle has connections of its own, as another host would."""
+
+    async def connect(self, place: Path) -> Table:
+        self.place = PostgresPlace(place)
+        return await PostgresTable.open(self.place.url, wait_seconds=0.5)
+
+    async def sever(self, table: Table) -> None:
+        self.place.lock_out()

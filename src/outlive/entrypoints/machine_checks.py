@@ -16,7 +16,7 @@ from statistics import median
 
 from outlive.entrypoints.findings import Found, fail, warn
 from outlive.settings import Settings
-from outlive.wiring import sqlite_path, workspaces_folder
+from outlive.wiring import embedded_file, workspaces_folder
 
 MIB = 1 << 20
 LITTLE_SPACE, NO_SPACE = 1024 * MIB, 64 * MIB
@@ -32,7 +32,7 @@ MANY_BYTES = 5 * 1024 * MIB
 
 def data_folder(settings: Settings) -> Found:
     """Whether a file can be made, made durable, and removed; and how long the disk takes for it."""
-    folder = sqlite_path(settings.table_url).parent
+    folder = data_place(settings)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         seconds = median(_probe(folder) for _ in range(PROBES))
@@ -44,6 +44,12 @@ def data_folder(settings: Settings) -> Found:
     if seconds > SLOW_FSYNC:
         return warn(text, "Each turn waits for about ten of them: a local disk would be faster.")
     return Found(text)
+
+
+def data_place(settings: Settings) -> Path:
+    """The folder of the embedded stores."""
+    path = embedded_file(settings)
+    return path.parent if path else settings.data
 
 
 def _probe(folder: Path) -> float:
@@ -58,7 +64,7 @@ def _probe(folder: Path) -> float:
 
 def disk_space(settings: Settings) -> Found:
     """Room for data and trees."""
-    places = {_existing(sqlite_path(settings.table_url).parent), _existing(workspaces_folder(settings))}
+    places = {_existing(data_place(settings)), _existing(workspaces_folder(settings))}
     free, place = min((shutil.disk_usage(place).free, str(place)) for place in places)
     text = f"{free / MIB:,.0f} MiB free at {place}"
     if free < NO_SPACE:
@@ -77,7 +83,7 @@ def clock(settings: Settings) -> Found:
     if now < RELEASED_AT:
         return fail(f"{text}, which is before this version was made", "Set the clock (NTP).")
     try:
-        with tempfile.TemporaryFile(dir=sqlite_path(settings.table_url).parent) as file:
+        with tempfile.TemporaryFile(dir=data_place(settings)) as file:
             skew = os.fstat(file.fileno()).st_mtime - time.time()
     except OSError:  # that is another check's to report
         return Found(text)
@@ -88,7 +94,9 @@ def clock(settings: Settings) -> Found:
 
 def database(settings: Settings) -> Found:
     """SQLite's own quick check, reading only."""
-    path = sqlite_path(settings.table_url)
+    path = embedded_file(settings)
+    if path is None:
+        return Found("the table is a server's: see `table`")
     if not path.exists():
         return Found(f"{path} does not exist yet")
     try:

@@ -1,0 +1,89 @@
+"""Table and queue by URL: the one place that knows which family answers to which scheme."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from outlive.errors import Invalid
+from outlive.protocols import Clock, Queue, Table
+from outlive.settings import Settings
+from outlive.sqlite.database import Database
+from outlive.sqlite.queue import SqliteQueue
+from outlive.sqlite.table import SqliteTable
+
+if TYPE_CHECKING:
+    from outlive.postgres.database import Database as PostgresDatabase
+
+SCHEMES = "sqlite:///ABSOLUTE/PATH or postgresql://USER@HOST/DATABASE"
+
+
+class Databases:
+    """Opens each database once, however many parts are kept in it, and closes it with the stack it was given."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._sqlite: dict[Path, Database] = {}
+        self._postgres: dict[str, PostgresDatabase] = {}
+
+    async def table(self, url: str) -> Table:
+        """The table behind `url`; `Invalid` names a URL that is not supported, and the fix."""
+        match scheme_of(url):
+            case "sqlite":
+                return SqliteTable(await self._file(url))
+            case _:
+                from outlive.postgres.table import PostgresTable  # noqa: PLC0415 - an extra
+
+                return PostgresTable(await self._server(url))
+
+    async def queue(self, url: str, clock: Clock) -> Queue:
+        """The queue behind `url`; errors as for `table`."""
+        match scheme_of(url):
+            case "sqlite":
+                return SqliteQueue(await self._file(url), clock=clock)
+            case _:
+                from outlive.postgres.queue import PostgresQueue  # noqa: PLC0415 - an extra
+
+                return PostgresQueue(await self._server(url), clock=clock)
+
+    async def _file(self, url: str) -> Database:
+        path = sqlite_path(url)
+        if path not in self._sqlite:
+            self._sqlite[path] = await Database.open(path)
+            self._stack.push_async_callback(self._sqlite[path].close)
+        return self._sqlite[path]
+
+    async def _server(self, url: str) -> PostgresDatabase:
+        try:
+            from outlive.postgres.database import Database as Server  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise Invalid("PostgreSQL needs its driver.", fix="Run `pip install 'outlive[postgres]'`.") from error
+        if url not in self._postgres:
+            self._postgres[url] = await Server.open(url)
+            self._stack.push_async_callback(self._postgres[url].close)
+        return self._postgres[url]
+
+
+def scheme_of(url: str) -> str:
+    """`sqlite` or `postgresql`; `Invalid` for any other URL."""
+    scheme = urlsplit(url).scheme
+    if scheme in {"postgres", "postgresql"}:
+        return "postgresql"
+    sqlite_path(url)
+    return "sqlite"
+
+
+def embedded_file(settings: Settings) -> Path | None:
+    """The file the table is kept in; None when it is a server's."""
+    return sqlite_path(settings.table_url) if scheme_of(settings.table_url) == "sqlite" else None
+
+
+def sqlite_path(url: str) -> Path:
+    """The file behind `sqlite:///absolute/path`; `Invalid` for any other URL."""
+    parts = urlsplit(url)
+    if parts.scheme != "sqlite" or parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
+        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        raise Invalid(f"store URL {shown!r} is not supported.", fix=f"Use {SCHEMES}, percent-encoded.")
+    return Path("/" + unquote(parts.path).lstrip("/"))
