@@ -84,6 +84,6 @@ def sqlite_path(url: str) -> Path:
     """The file behind `sqlite:///absolute/path`; `Invalid` for any other URL."""
     parts = urlsplit(url)
     if parts.scheme != "sqlite" or parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
-        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        shown = url.replace(parts.netloc, parts.netloc.rpartition("@")[2]) if parts.netloc else url
         raise Invalid(f"store URL {shown!r} is not supported.", fix=f"Use {SCHEMES}, percent-encoded.")
     return Path("/" + unquote(parts.path).lstrip("/"))
