@@ -29,6 +29,7 @@ from claude_agent_sdk import (
 from outlive.agents.options import CliOptions, ModelSettings, arguments, environment, model_variables
 from outlive.agents.outcome import failure, stop_reason, tool_summary
 from outlive.agents.profiles import Profiles
+from outlive.agents.servers import Server, server_faults
 from outlive.agents.start import CONTINUE, Start, prepare, tidy
 from outlive.agents.transcript import forget_turn
 from outlive.agents.wire import Wire
@@ -86,6 +87,7 @@ class ClaudeAgent:
     async def _answered(self, start: Start) -> AsyncGenerator[AgentEvent, None]:
         """The turn had come to its end before: there is nobody to ask."""
         assert start.done is not None  # noqa: S101 - why this was called
+        await asyncio.to_thread(tidy, start.turn.root)
         await asyncio.to_thread(forget_turn, start.turn.root)
         yield SessionSeen(start.done.agent_session_id)
         yield start.done
@@ -135,12 +137,13 @@ class ClaudeAgent:
             await asyncio.to_thread(tidy, run.start.turn.root)
 
     def _wire(self, start: Start) -> _WireTransport:
-        turn, options = start.turn, self._options
+        turn, equipment = start.turn, start.equipment
+        options, model = equipment.options(self._options), equipment.model(self._model)
         command = [
             str(find_cli(options.cli_path)),
-            *arguments(turn, self._model, options, prompt_file=start.prompt_file),
+            *arguments(turn, model, options, prompt_file=equipment.prompt_file),
         ]
-        env = environment(turn.root, self._model, options, inherited=os.environ, is_root=os.geteuid() == 0)
+        env = environment(turn.root, model, options, inherited=os.environ, is_root=os.geteuid() == 0)
         return _WireTransport(command, cwd=turn.root / "work", env={**env, **start.variables})
 
 
@@ -165,14 +168,15 @@ class _Run:
 
     def __init__(self, start: Start, wire: _WireTransport) -> None:
         self.start, self.wire = start, wire
-        self.client = ClaudeSDKClient(_sdk_options(), transport=wire)
-        self.reader = _Reader()
+        self.client = ClaudeSDKClient(_sdk_options(start.equipment.skills), transport=wire)
+        self.reader = _Reader(start.equipment.profile.servers)
         self._stop_asked = False
         self._asked = False
 
     async def messages(self) -> AsyncGenerator[Message, None]:
         """Ask, then everything the CLI says until it ends."""
         await self.client.connect()
+        self.start.equipment.forget_secrets()
         await self._ask()
         async for message in self.client.receive_messages():
             yield message
@@ -206,11 +210,11 @@ class _Run:
             await self.client.query(CONTINUE)
 
 
-def _sdk_options() -> ClaudeAgentOptions:
+def _sdk_options(skills: list[str]) -> ClaudeAgentOptions:
     """What the SDK tells the CLI once it runs; everything else is in its arguments and its environment."""
     return ClaudeAgentOptions(
         system_prompt={"type": "custom", "prompt": "", "snapshot": False},  # a changed prompt reaches live sessions
-        skills=[],  # the CLI's own skills are for programmers at a terminal
+        skills=skills,  # the profile's; the CLI's own are for programmers at a terminal
         verbatim_prompts=True,  # otherwise "@/any/file" in a message reads the file, and "/clear" forgets the session
         setting_sources=[],
         strict_mcp_config=True,
@@ -224,6 +228,10 @@ def _sdk_options() -> ClaudeAgentOptions:
 class _Reader:
     """Turns the SDK's messages into events, and the results into one end."""
 
+    servers: tuple[Server, ...] = ()
+    """Which should have started."""
+    notices: tuple[str, ...] = ()
+    """What did not go as it should, though the turn went on."""
     session_id: str | None = None
     results: list[ResultMessage] = field(default_factory=list)
     text: str = ""
@@ -248,6 +256,8 @@ class _Reader:
                         yield ToolFinished(block.tool_use_id, is_error=bool(block.is_error))
             case ResultMessage():
                 self.results.append(message)
+            case SystemMessage(subtype="init", data={"mcp_servers": list(started)}):
+                self.notices = server_faults(started, self.servers)
 
     def _session(self, message: Message) -> Iterator[SessionSeen]:
         """The id when it is first seen, when it changes, and with every result."""
@@ -284,6 +294,8 @@ class _Reader:
             usage=_usage(self.results, start.usd_before),
             stop_reason=reason or "end_turn",
             is_error=last.is_error and reason != "interrupted",
+            prompt_version=start.equipment.profile.digest,
+            notices=self.notices,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, assert_never
@@ -82,6 +82,10 @@ class CliOptions:
     tools: tuple[str, ...] = TOOLS
     allowed: tuple[str, ...] = ALLOWED
     """Permission rules; `./` is the session's working directory."""
+    rules: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Further rules by what becomes of a call: `allow` or `deny`."""
+    extra: tuple[str, ...] = ()
+    """Further arguments."""
     cli_path: Path | None = None
     """The CLI; None for the one that comes with the SDK."""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -178,7 +182,8 @@ def arguments(turn: AgentTurn, model: ModelSettings, options: CliOptions, *, pro
         *(("--model", model.model) if model.model else ()),
         *("--permission-mode", options.permission_mode),
         *((f"--resume={turn.agent_session_id}",) if turn.agent_session_id else ()),
-        *("--settings", json.dumps(SETTINGS)),
+        *("--settings", json.dumps({**SETTINGS, "permissions": options.rules} if options.rules else SETTINGS)),
+        *options.extra,
         "--include-partial-messages",
         "--strict-mcp-config",
         "--setting-sources=",

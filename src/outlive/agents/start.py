@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
 
+from outlive.agents.equipment import Equipment, lay_out
 from outlive.agents.files import empty_folder
 from outlive.agents.profiles import Profile
 from outlive.agents.transcript import (
@@ -33,7 +34,8 @@ class Start:
     """What a run begins with."""
 
     turn: AgentTurn
-    prompt_file: Path
+    equipment: Equipment
+    """The profile, laid out in the tree."""
     prompt: str | None = None
     """The message to send; None when the CLI goes on by itself."""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -49,15 +51,22 @@ def prepare(turn: AgentTurn, profile: Profile) -> Start:
     """
     make_folders(turn.root)
     tidy(turn.root)
-    prompt_file = turn.root / "tmp" / "system_prompt.md"
-    prompt_file.write_text(profile.system_prompt, encoding="utf-8")
+    try:
+        equipment = lay_out(profile, turn.root)
+        return _begin(equipment.turn(turn), equipment)
+    except BaseException:
+        tidy(turn.root)  # nobody is started who would need the servers' secrets
+        raise
+
+
+def _begin(turn: AgentTurn, equipment: Equipment) -> Start:
     if turn.prompt is None:
-        return _go_on(turn, prompt_file)
+        return _go_on(turn, equipment)
     if not turn.prompt.strip():
         raise Invalid("the message is empty.", fix="Send some text.")
     transcript = read_transcript(turn.root, turn.agent_session_id)
     note_turn(turn.root, StartedTurn(turn.prompt, len(transcript)))
-    return Start(turn, prompt_file, turn.prompt, usd_before=cost_so_far(transcript))
+    return Start(turn, equipment, turn.prompt, usd_before=cost_so_far(transcript))
 
 
 def tidy(root: Path) -> None:
@@ -66,17 +75,17 @@ def tidy(root: Path) -> None:
     empty_folder(root / "home")
 
 
-def _go_on(turn: AgentTurn, prompt_file: Path) -> Start:
+def _go_on(turn: AgentTurn, equipment: Equipment) -> Start:
     """Where the turn that was running stands, and how to finish it."""
     if turn.agent_session_id is None:
         raise Invalid("a turn cannot be continued without the agent's session id.", fix="Run the message again.")
     noted = noted_turn(turn.root)
     begun = noted.start if noted else 0
     if noted and begun == 0 and not transcript_path(turn.root, turn.agent_session_id).exists():
-        return Start(replace(turn, agent_session_id=None), prompt_file, noted.prompt)
+        return Start(replace(turn, agent_session_id=None), equipment, noted.prompt)
     transcript = read_transcript(turn.root, turn.agent_session_id)
     found = standing(transcript[begun:])
-    start = Start(turn, prompt_file, usd_before=cost_so_far(transcript))
+    start = Start(turn, equipment, usd_before=cost_so_far(transcript))
     match found.position:
         case Position.UNHEARD:
             return _ask_again(start, noted)

@@ -39,6 +39,8 @@ class LedgerLine:
     cache_write_tokens: int
     fence: int
     worker: str
+    prompt_version: str = ""
+    """Of the profile that answered; empty in lines that were written before it was noted."""
 
 
 def encode_line(line: LedgerLine) -> bytes:
@@ -50,7 +52,7 @@ def decode_line(raw: bytes) -> LedgerLine:
     """A line back; unknown fields of a later version are left out; `Corrupt` when it is none."""
     try:
         fields: dict[str, Any] = json.loads(raw)
-        return LedgerLine(**{name: fields[name] for name in LedgerLine.__dataclass_fields__})
+        return LedgerLine(**{name: fields[name] for name in LedgerLine.__dataclass_fields__ if name in fields})
     except (ValueError, KeyError, TypeError) as error:
         raise Corrupt(
             "a line of ledger.jsonl cannot be read.", fix="Rewind the session to an older version."

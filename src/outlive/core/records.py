@@ -188,6 +188,10 @@ class TurnDone:
     usage: Usage = field(default_factory=Usage)
     stop_reason: str = "end_turn"
     is_error: bool = False
+    prompt_version: str = ""
+    """Of the profile that it ran as; empty when nobody was asked."""
+    notices: tuple[str, ...] = ()
+    """What did not go as it should, though the turn went on; each one line for people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ class TurnResult:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    prompt_version: str = ""
 
 
 def committed(
@@ -135,6 +136,7 @@ def committed(
         head,
         version=line.version,
         agent_session_id=line.agent_session_id,
+        prompt_version=line.prompt_version or head.prompt_version,
         packs=packs,
         ledger_size=ledger_size,
         answered=answered[-ANSWERED_WINDOW:],
@@ -179,6 +181,7 @@ def ledger_line(head: Head, inbound: Inbound, done: TurnResult, *, at: float, fe
         cache_write_tokens=done.cache_write_tokens,
         fence=fence,
         worker=worker,
+        prompt_version=done.prompt_version,
     )
 
 

@@ -140,6 +140,7 @@ def _line(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
         output_tokens=used.output_tokens,
         cache_read_tokens=used.cache_read_tokens,
         cache_write_tokens=used.cache_write_tokens,
+        prompt_version=done.prompt_version,
     )
     now, worker = turn.engine.clock.now(), turn.engine.worker
     return ledger_line(turn.lease.head, turn.inbound, result, at=now, fence=turn.lease.fence, worker=worker)

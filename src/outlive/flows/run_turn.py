@@ -132,9 +132,10 @@ async def _run(asked: _Asked, plan: Start | Continue, workspace: Workspace, *, s
     await workspace.mark_dirty()
     turn = TurnOnDisk(engine, stores, lease, asked.inbound, workspace, tree.state)
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id
-    with trace.step("agent"):
+    with trace.step("agent") as step:
         async with flush_while(turn):
             done = await _agent(turn, asked, continuing=flush is not None)
+        step.found = "; ".join(done.notices)
     with trace.step("commit") as step:
         line = await commit(turn, done)
         step.found = f"version {line.version}"

@@ -64,6 +64,7 @@ def _fields(detail: SessionDetail) -> dict[str, object]:
         "cost": f"${line.usd:.4f}, {line.input_tokens:,} tokens in, {line.output_tokens:,} out, "
         f"{line.cache_read_tokens:,} from the prompt cache",
         "profile": detail.profile,
+        "prompt version": detail.prompt_version or "-",
         "agent session": detail.agent_session_id or "-",
         "files": f"{detail.files}, {detail.tree_bytes:,} bytes",
         "stored": f"{detail.stored_packs} packs, {detail.stored_bytes:,} bytes; {len(detail.packs)} live",
