@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from outlive.agents.profiles import MAX_PROMPT_BYTES, Profiles
+from outlive.agents.profile_files import MAX_TEXT_BYTES
+from outlive.agents.profiles import Profiles
 from outlive.errors import Invalid, TooLarge
 
 
@@ -21,6 +22,16 @@ def test_the_shipped_profile_is_there() -> None:
     """Without a folder of one's own there is the default profile, with a prompt."""
     assert Profiles().names() == ["default"]
     assert len(Profiles().load("default").system_prompt) > 500
+
+
+def test_the_shipped_profile_has_its_examples() -> None:
+    """The default profile comes with a subagent, a skill and two servers, which are off: they need the internet."""
+    profile = Profiles().load("default")
+    assert [subagent.name for subagent in profile.subagents] == ["aws-support"]
+    assert [skill.name for skill in profile.skills] == ["hello-world"]
+    servers = {server.name: (server.kind, server.enabled) for server in profile.servers}
+    assert servers == {"aws-knowledge": ("http", False), "aws-documentation": ("command", False)}
+    assert "Skill" in profile.tools
 
 
 def test_own_profiles_come_before_shipped_ones(tmp_path: Path) -> None:
@@ -57,8 +68,8 @@ def test_a_name_is_never_a_path(name: str) -> None:
     [
         (b" \n", Invalid, "is empty"),
         (b"one\ntw\xffo", Invalid, "line 2"),
-        (b"a\0b", Invalid, "NUL"),
-        (b"x" * (MAX_PROMPT_BYTES + 1), TooLarge, "200,001 bytes"),
+        (b"a\0b", Invalid, "line 1, holds a NUL"),
+        (b"x" * (MAX_TEXT_BYTES + 1), TooLarge, "200,001 bytes"),
     ],
 )
 def test_a_bad_prompt_is_refused(tmp_path: Path, prompt: bytes, error: type[Invalid], said: str) -> None:
