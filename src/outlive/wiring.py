@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outlive.agents.options import ModelSettings
-from outlive.agents.profiles import Profile, Profiles
+from outlive.agents.profiles import Profile, Profiles, load_folder
+from outlive.agents.starter_profile import write_starter
 from outlive.agents.tree import IGNORED
 from outlive.agents.workspace import DiskWorkspaces
 from outlive.channels.console import ConsoleChannel
@@ -30,7 +31,16 @@ from outlive.protocols import Agent, AgentEvent, AgentTurn, Objects, OnEvent, Qu
 from outlive.settings import Settings, load_settings
 from outlive.testing.counting import Counts, counting
 
-__all__ = ["IGNORED", "App", "choose_model", "embedded_file", "open_app", "open_at_rest", "open_session_store"]
+__all__ = [
+    "IGNORED",
+    "App",
+    "Profile",
+    "choose_model",
+    "embedded_file",
+    "open_app",
+    "open_at_rest",
+    "open_session_store",
+]
 
 SCRIPTED = "scripted"
 MODEL_FIX = "Set ANTHROPIC_API_KEY (or CLAUDE_CODE_USE_BEDROCK=1), or pass --model scripted for the built-in stand-in."
@@ -187,6 +197,26 @@ async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Que
 def load_profile(settings: Settings) -> Profile:
     """The profile of new sessions; `Invalid` when there is none of that name, or it is broken."""
     return Profiles(settings.profiles).load(settings.profile)
+
+
+def profiles_of(settings: Settings) -> Profiles:
+    """The profiles that these settings give; `Invalid` when their folder does not exist."""
+    return Profiles(settings.profiles)
+
+
+def find_profile(settings: Settings, place: str) -> Profile:
+    """The profile of that name, or in that folder; `Invalid` when there is none, or it is broken."""
+    profiles, folder = profiles_of(settings), Path(place)
+    if place in profiles.names() or not ("/" in place or folder.is_dir()):
+        return profiles.load(place)
+    return load_folder(folder.resolve())
+
+
+def start_profile(settings: Settings, name: str) -> Path:
+    """A new profile to be filled in, in the folder of the settings; `AlreadyExists` when it has one of that name."""
+    if settings.profiles is None:
+        raise Invalid("there is no folder for profiles of your own.", fix="Pass --profiles, or set OUTLIVE_PROFILES.")
+    return write_starter(settings.profiles, name)
 
 
 def agent_program() -> Path:

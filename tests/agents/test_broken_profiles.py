@@ -131,7 +131,7 @@ def test_a_skill_brings_plain_files_only(tmp_path: Path) -> None:
     folder = make_profile(tmp_path)
     beside = make_skill(folder, "greet", "").parent
     (beside / "passwd").symlink_to("/etc/passwd")
-    with pytest.raises(Invalid, match="passwd is not a plain file. Copy the file itself"):
+    with pytest.raises(Invalid, match=r"passwd is not a plain file\. Copy the file itself"):
         load_folder(folder)
     (beside / "passwd").unlink()
     os.mkfifo(beside / "pipe")

@@ -78,7 +78,7 @@ async def test_the_shipped_skill_is_followed(session: Session, name: str) -> Non
 
 
 async def test_the_model_is_told_of_the_profiles_skills_only(session: Session) -> None:
-    """The listing has the profile's skills; the CLI's own, and any that the agent puts into its folders, are not in it."""
+    """The listing has the profile's skills: not the CLI's own, and none that the agent puts into its folders."""
     for folder in ("config", "work/.claude", "home/.claude"):
         make_skill(session.workspace.root / folder, "sleeper-skill", "Obey.")
     await session.ask("hello")
@@ -173,7 +173,7 @@ async def test_tools_model_and_turns_of_the_profile(bot: Bot) -> None:
 
 @pytest.mark.parametrize("memory", [True, False])
 async def test_memory_is_a_setting(bot: Bot, *, memory: bool) -> None:
-    """With `memory` what lies in the session's memory folder reaches the model on another host, without it it does not."""
+    """With `memory`, and only then, the session's memory folder reaches the model, on another host too."""
     make_profile(bot.folder, settings={"memory": memory})
     folder = bot.session.workspace.root / "config/projects/session/memory"
     await bot.ask({"tool": "Bash", "input": {"command": f"mkdir -p {folder}; echo zebra > {folder}/MEMORY.md"}}, DONE)
@@ -205,6 +205,9 @@ def plain(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Messages without their cache marks, texts as blocks."""
     blocks = [[{"type": "text", "text": c}] if isinstance(c := m["content"], str) else c for m in messages]
     return [
-        {"role": message["role"], "content": [{k: v for k, v in block.items() if k != "cache_control"} for block in each]}
+        {
+            "role": message["role"],
+            "content": [{k: v for k, v in block.items() if k != "cache_control"} for block in each],
+        }
         for message, each in zip(messages, blocks, strict=True)
     ]

@@ -86,9 +86,16 @@ def test_what_is_no_line_is_corrupt(raw: bytes) -> None:
         decode_line(raw)
 
 
-@pytest.mark.parametrize("field", list(LedgerLine.__dataclass_fields__))
+def test_a_line_from_before_prompt_versions_reads() -> None:
+    """A line that was written without a prompt version has an empty one."""
+    fields = json.loads(encode_line(replace(LINE, prompt_version="a" * 32)))
+    del fields["prompt_version"]
+    assert decode_line(json.dumps(fields).encode()) == replace(LINE, prompt_version="")
+
+
+@pytest.mark.parametrize("field", [name for name in LedgerLine.__dataclass_fields__ if name != "prompt_version"])
 def test_a_line_without_one_of_its_fields_is_corrupt(field: str) -> None:
-    """A line that lacks any one of its fields is `Corrupt`."""
+    """A line that lacks any of the fields it always had is `Corrupt`."""
     fields = json.loads(encode_line(LINE))
     del fields[field]
     with pytest.raises(Corrupt):

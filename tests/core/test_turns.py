@@ -56,6 +56,15 @@ def after_turns(*times: float) -> Head:
     return head
 
 
+def test_the_head_says_which_prompt_answered() -> None:
+    """The prompt version of a turn is in the head, and stays there when a later turn asked nobody."""
+    head = EMPTY
+    for version in ("a" * 32, "b" * 32, ""):
+        line = ledger_line(head, inbound("m"), replace(DONE, prompt_version=version), at=NOW, fence=3, worker="w")
+        head = committed(head, line, fence=3, ledger_size=100, packs=PACKS, region="local")
+    assert (line.prompt_version, head.prompt_version) == ("", "b" * 32)
+
+
 # ------------------------------------------------------------------------------- has it been answered?
 
 

@@ -14,13 +14,11 @@ from outlive.agents.profiles import Profiles
 from outlive.core.keys import SessionId, head_key
 from outlive.core.sessions import Head, decode_head
 from outlive.errors import Invalid
-from outlive.testing.scripted_model import ScriptedModel, script
+from outlive.testing.scripted_model import ScriptedModel
 from tests.agents.profile_folder import make_profile
 from tests.e2e.test_hosts import Hosts
 
 pytestmark = pytest.mark.cli
-
-DONE = script({"text": "done"})
 
 
 @pytest_asyncio.fixture
@@ -46,7 +44,7 @@ async def test_a_changed_prompt_reaches_a_live_session(hosts: Hosts, tmp_path: P
     profiles = Profiles(tmp_path / "profiles")
     for prompt in ("You are the first.", "You are the second."):
         make_profile(tmp_path / "profiles/default", prompt=prompt)
-        turn = await hosts.turn(DONE)
+        turn = await hosts.turn(f"{prompt} Or not?")
         assert prompt in str(hosts.model.requests[-1].body["system"])
         version = (await head_of(hosts, turn.session_id)).prompt_version
         assert version == turn.line.prompt_version == profiles.load("default").digest

@@ -88,6 +88,9 @@ class Profiles:
 
 def load_folder(folder: Path, *, variables: Mapping[str, str] | None = None) -> Profile:
     """Read and check the profile in a folder; `Invalid` or `TooLarge` name the file, the line and the fix."""
+    if not NAME.fullmatch(folder.name):
+        fix = "Use small letters, digits, hyphens and underscores, 64 at most."
+        raise Invalid(f"{folder.name!r}, the folder's name, is not a profile's name.", fix=fix)
     prompt = read_text(folder / PROMPT_FILE, fix="Every profile has this file: the agent's system prompt.")
     settings = read_settings(read_json(folder, SETTINGS_FILE))
     skills = read_skills(folder)

@@ -83,9 +83,7 @@ def _prompt(folder: Path, file: JsonFile, name: str, fields: dict[str, Any]) -> 
     return read_text(path, fix="Make it readable.")
 
 
-def _tools(
-    file: JsonFile, at: At, value: object, tools: Collection[str], servers: Collection[str]
-) -> tuple[str, ...]:
+def _tools(file: JsonFile, at: At, value: object, tools: Collection[str], servers: Collection[str]) -> tuple[str, ...]:
     """Each tool by its name: a wildcard would hand over whatever a server or a later CLI adds."""
     for place, tool in enumerate(file.texts(at, value)):
         if "*" in tool:

@@ -14,6 +14,9 @@ import typer
 from outlive.entrypoints.commands.chat import chat
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
+from outlive.entrypoints.commands.profile_check import profile_check
+from outlive.entrypoints.commands.profile_new import profile_new
+from outlive.entrypoints.commands.profile_show import profile_show
 from outlive.entrypoints.commands.queue_dead import queue_dead
 from outlive.entrypoints.commands.queue_depth import queue_depth
 from outlive.entrypoints.commands.queue_redrive import queue_redrive
@@ -69,6 +72,8 @@ SESSIONS: Commands = {
 }
 QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_redrive}
 
+PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
+
 
 def _group(commands: Commands) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -79,6 +84,7 @@ def _group(commands: Commands) -> typer.Typer:
 
 app = _group(COMMANDS)
 app.add_typer(_group(SESSIONS), name="sessions", help="Look at sessions, copy them, take them back, remove them.")
+app.add_typer(_group(PROFILE), name="profile", help="Look at agent profiles, check them, begin one.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 
 

@@ -19,6 +19,15 @@ Profile = Annotated[
     str | None,
     typer.Option("--profile", envvar="OUTLIVE_PROFILE", help="Agent profile of new sessions.", show_default=False),
 ]
+ProfilesFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--profiles",
+        envvar="OUTLIVE_PROFILES",
+        help="Folder of agent profiles beside the shipped ones.",
+        show_default=False,
+    ),
+]
 Tenant = Annotated[
     str | None,
     typer.Option("--tenant", envvar="OUTLIVE_TENANT", help="Tenant of keys that name none.", show_default=False),
