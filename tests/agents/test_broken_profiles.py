@@ -75,6 +75,13 @@ def test_a_server_is_no_tool(tmp_path: Path) -> None:
         load_folder(folder)
 
 
+def test_subagents_need_the_tool_that_calls_them(tmp_path: Path) -> None:
+    """Subagents in a profile whose tools leave out `Agent` are refused: nobody could hand work to them."""
+    folder = make_profile(tmp_path, settings={"tools": ["Read"]}, agents=subagent(tools=["Read"]))
+    with pytest.raises(Invalid, match=r"settings.json, line 2: there are subagents, but not the tool that calls them"):
+        load_folder(folder)
+
+
 def test_a_missing_prompt_file_is_refused(tmp_path: Path) -> None:
     """The error names the line that asks for it and the path looked at."""
     folder = make_profile(tmp_path, agents={"helper": {"description": "x", "prompt_file": "helper.md"}})

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from outlive.agents.profiles import Profiles
 from outlive.errors import AgentFailed
 from outlive.protocols import TurnDone
 from outlive.testing.scripted_model import script
+from tests.agents.calculator import Handler
 from tests.agents.conftest import MakeAgent, Session, with_agent
 from tests.agents.profile_folder import make_profile, make_skill, server, subagent
 
@@ -106,6 +110,29 @@ async def test_a_servers_tool_is_called(bot: Bot) -> None:
     done = await bot.ask(ADD, DONE)
     assert "3 for Ada" in bot.session.tool_results()[-1]
     assert (done.notices, bot.session.model.counts["turn"]) == ((), 2)
+
+
+@pytest.fixture
+def http_calculator() -> Iterator[str]:
+    """The calculator's URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.server_port}/mcp"
+        listening.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("token", "right"), [("right", True), ("wrong", False)])
+async def test_a_server_over_http_gets_its_secret(
+    bot: Bot, http_calculator: str, monkeypatch: pytest.MonkeyPatch, token: str, *, right: bool
+) -> None:
+    """The filled-in token opens the server; with another one the server is missing, and that is told."""
+    monkeypatch.setenv("CALC_TOKEN", token)
+    make_profile(bot.folder, mcp=server(url=http_calculator, headers={"Authorization": "Bearer ${CALC_TOKEN}"}))
+    done = await bot.ask(ADD, DONE)
+    assert ("3 for nobody" in str(bot.session.tool_results())) is right
+    assert (done.notices == ()) is right
 
 
 async def test_a_subagent_uses_a_servers_tool(bot: Bot) -> None:

@@ -11,7 +11,7 @@ from tests.entrypoints.conftest import Outlive
 
 
 def test_every_profile_is_checked(outlive: Outlive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a name all are read: the sound ones are listed, the broken one is named with line and fix, and exits 2."""
+    """Without a name all are read: sound ones are listed, a broken one is named with its line, and the exit is 2."""
     make_profile(tmp_path / "own/bad", settings='{\n "memry": true\n}')
     make_profile(tmp_path / "own/good")
     monkeypatch.setenv("OUTLIVE_PROFILES", str(tmp_path / "own"))

@@ -92,13 +92,17 @@ def load_folder(folder: Path, *, variables: Mapping[str, str] | None = None) -> 
         fix = "Use small letters, digits, hyphens and underscores, 64 at most."
         raise Invalid(f"{folder.name!r}, the folder's name, is not a profile's name.", fix=fix)
     prompt = read_text(folder / PROMPT_FILE, fix="Every profile has this file: the agent's system prompt.")
-    settings = read_settings(read_json(folder, SETTINGS_FILE))
+    settings_file = read_json(folder, SETTINGS_FILE)
+    settings = read_settings(settings_file)
     skills = read_skills(folder)
     servers = read_servers(read_json(folder, SERVERS_FILE), os.environ if variables is None else variables)
     tools = offered_tools(settings, skills)
     subagents = read_subagents(
         folder, read_json(folder, AGENTS_FILE), tools=tools, servers=[server.name for server in servers]
     )
+    if settings_file and subagents and "Agent" not in tools:
+        fix = f'Add "Agent" to tools, or remove {AGENTS_FILE}.'
+        settings_file.refuse(("tools",), "there are subagents, but not the tool that calls them.", fix=fix)
     digest = digest_profile(prompt, subagents, servers, skills, settings)
     return Profile(folder.name, folder, prompt, digest, subagents, servers, skills, settings)
 
