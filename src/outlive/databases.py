@@ -1,4 +1,4 @@
-"""Table and queue by URL: the one place that knows which family answers to which scheme."""
+"""Table, queue and hot cache by URL: the one place that knows which family answers to which scheme."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from outlive.errors import Invalid
-from outlive.protocols import Clock, Queue, Table
+from outlive.memory.hot_cache import MemoryHotCache
+from outlive.protocols import Clock, HotCache, Queue, Table
 from outlive.settings import Settings
 from outlive.sqlite.database import Database
 from outlive.sqlite.queue import SqliteQueue
@@ -64,6 +65,19 @@ class Databases:
             self._postgres[url] = await Server.open(url)
             self._stack.push_async_callback(self._postgres[url].close)
         return self._postgres[url]
+
+
+async def open_hot_cache(url: str, clock: Clock) -> HotCache | None:
+    """The hot cache behind `url`, None for an empty one; `Invalid` names a URL that is not supported."""
+    if not url:
+        return None
+    if url == "memory://":
+        return MemoryHotCache(clock=clock)
+    try:
+        from outlive.redis.hot_cache import RedisHotCache  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise Invalid("the hot cache needs its driver.", fix="Run `pip install 'outlive[redis]'`.") from error
+    return await RedisHotCache.open(url)
 
 
 def scheme_of(url: str) -> str:

@@ -52,6 +52,7 @@ __all__ = [  # the records cross the seams: whoever implements one finds them on
     "FileStat",
     "Free",
     "Hold",
+    "HotCache",
     "Keep",
     "LeaseChange",
     "Message",
@@ -149,6 +150,37 @@ class Objects(Protocol):
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove the objects; one that is already gone is no error."""
+        ...
+
+    async def ping(self) -> None:
+        """Return when the backend can serve; `Unavailable` when not."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what was opened; idempotent."""
+        ...
+
+
+# ----------------------------------------------------------------------------------------- hot cache
+
+
+class HotCache(Protocol):
+    """Copies of what is durable elsewhere, near at hand for a while: never the source of truth, never a lock.
+
+    Whoever reads checks what it gets and goes to the source on any doubt. An entry may be gone at any time, and two
+    writers of one key may win in either order. Every method raises `Unavailable` when the backend fails.
+    """
+
+    async def get(self, key: str) -> bytes | None:
+        """The value last put, or None: it has run out, was pushed out, or never was."""
+        ...
+
+    async def put(self, key: str, value: bytes, *, seconds: float) -> None:
+        """Keep the value for `seconds` at most."""
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Forget the values; one that is already gone is no error."""
         ...
 
     async def ping(self) -> None:

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     table: str = Field("", description="Table URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
     queue: str = Field("", description="Queue URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
     objects: str = Field("", description="Object store URL; empty: `file:///<data>/objects`.")
+    hot: str = Field("", description="Hot cache URL: `memory://`, `redis://HOST:PORT/DB`; empty: none.")
     workspaces: Path | None = Field(
         None, description="Folder of the private session trees; the same absolute path on every host. Empty: temporary."
     )

@@ -19,10 +19,11 @@ from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock, new_id
 from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
 from outlive.core.turns import CrashPolicy
-from outlive.databases import Databases, embedded_file
+from outlive.databases import Databases, embedded_file, open_hot_cache
 from outlive.errors import AgentFailed, Invalid
 from outlive.flows.ask_agent import ask_agent
 from outlive.flows.engine import Engine, Policy
+from outlive.flows.hot_objects import HotObjects
 from outlive.flows.run_turn import Turn
 from outlive.flows.session_store import SessionStore
 from outlive.flows.tenant_stores import TenantStores
@@ -189,8 +190,12 @@ async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Que
     databases = Databases(stack)
     table = await databases.table(settings.table_url)
     queue = await databases.queue(settings.queue_url, clock)
-    objects = await UrlObjects.open(settings.objects_url, clock=clock)
+    objects: Objects = await UrlObjects.open(settings.objects_url, clock=clock)
     stack.push_async_callback(objects.close)
+    cache = await open_hot_cache(settings.hot, clock)
+    if cache is not None:
+        stack.push_async_callback(cache.close)
+        objects = HotObjects(objects, cache, clock)
     return table, queue, objects
 
 

@@ -8,5 +8,6 @@ if "pytest" in sys.modules:
         *("table", "table_contract", "table_lease"),
         *("queue", "queue_contract", "queue_delivery"),
         "objects",
+        "hot_cache",
     ):
         sys.modules["pytest"].register_assert_rewrite(f"outlive.testing.{suite}")

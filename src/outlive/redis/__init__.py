@@ -1,0 +1,1 @@
+"""Redis or Valkey: a hot cache that several hosts share (extra `redis`)."""
