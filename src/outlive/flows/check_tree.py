@@ -11,6 +11,8 @@ from outlive.flows.write_tree import NewFile
 
 FOLDERS = ("work", "config/projects", "config/tasks", "config/file-history", "config/todos")
 """The parts of a tree that a workspace keeps, but for the ledger, which does not come with the files."""
+FILES = ("state.json", "state.jsonl")
+"""The files beside them."""
 MAX_ENTRIES = 20_000
 MAX_BYTES = 1 << 30
 """What a workspace takes by default: a session over its limits could not run a turn."""
@@ -21,8 +23,9 @@ MAX_LINKS = 40
 
 
 def kind_of(path: str) -> str:
-    """`append` for a transcript, which only ever grows; `file` for every other file."""
-    return APPEND if path.startswith(TRANSCRIPTS) and path.endswith(".jsonl") else FILE
+    """`append` for a transcript and the state's history, which only ever grow; `file` for every other file."""
+    is_transcript = path.startswith(TRANSCRIPTS) and path.endswith(".jsonl")
+    return APPEND if is_transcript or path == "state.jsonl" else FILE
 
 
 def check_tree(files: Mapping[str, NewFile]) -> None:
@@ -48,7 +51,7 @@ def _check_limits(files: Mapping[str, NewFile]) -> None:
 
 def _check_path(path: str, file: NewFile) -> None:
     parts = path.split("/")
-    is_kept = any(path.startswith(f"{folder}/") for folder in FOLDERS)
+    is_kept = path in FILES or any(path.startswith(f"{folder}/") for folder in FOLDERS)
     is_odd = "\0" in path or len(parts) > MAX_DEPTH or any(map(_is_odd, parts))
     if not is_kept or is_odd or file.mode & ~0o777:
         raise Invalid(f"the path {path[:200]!r} may not be in a session.", fix=f"Use paths below {', '.join(FOLDERS)}.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from outlive.core.compaction import DEFAULT_LIMIT
+from outlive.core.state import StateSchema
 from outlive.core.turns import CrashPolicy
 from outlive.flows.share_dictionary import Dictionaries
 from outlive.flows.tenant_stores import TenantStores, open_stores
@@ -52,6 +53,8 @@ class Engine:
     policy: Policy = Policy()
     channels: Mapping[str, Channel] = field(default_factory=dict)
     dictionaries: Dictionaries = field(default_factory=Dictionaries)
+    state_schema: StateSchema = field(default_factory=StateSchema)
+    """What the application says about the state objects of its sessions."""
 
     def stores(self, tenant: str) -> TenantStores:
         """The stores, opened for a tenant."""
