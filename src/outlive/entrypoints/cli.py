@@ -30,6 +30,9 @@ from outlive.entrypoints.commands.sessions_list import sessions_list
 from outlive.entrypoints.commands.sessions_rewind import sessions_rewind
 from outlive.entrypoints.commands.sessions_show import sessions_show
 from outlive.entrypoints.commands.sessions_versions import sessions_versions
+from outlive.entrypoints.commands.state_get import state_get
+from outlive.entrypoints.commands.state_history import state_history
+from outlive.entrypoints.commands.state_patch import state_patch
 from outlive.entrypoints.commands.sweep import sweep
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
@@ -72,6 +75,7 @@ SESSIONS: Commands = {
 }
 QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_redrive}
 
+STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
 
 
@@ -85,6 +89,9 @@ def _group(commands: Commands) -> typer.Typer:
 app = _group(COMMANDS)
 app.add_typer(_group(SESSIONS), name="sessions", help="Look at sessions, copy them, take them back, remove them.")
 app.add_typer(_group(PROFILE), name="profile", help="Look at agent profiles, check them, begin one.")
+app.add_typer(
+    _group(STATE), name="state", help="The facts of a session: look at them, change them, see how they came about."
+)
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 
 
