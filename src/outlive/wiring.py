@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from outlive.agents.options import ModelSettings
+from outlive.agents.models import ModelSettings
 from outlive.agents.profiles import Profile, Profiles, load_folder
 from outlive.agents.starter_profile import write_starter
 from outlive.agents.tree import IGNORED

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from outlive.agents.claude import ClaudeAgent
-from outlive.agents.options import CliOptions, ModelSettings
+from outlive.agents.models import ModelSettings
+from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profiles
 from outlive.agents.workspace import DiskWorkspace, DiskWorkspaces
 from outlive.protocols import AgentEvent, AgentTurn, FileContent, SessionSeen, TurnDone

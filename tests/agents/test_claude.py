@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from outlive.agents.claude import ClaudeAgent
-from outlive.agents.options import BEDROCK, INHERITED, ModelSettings
+from outlive.agents.models import BEDROCK, ModelSettings
+from outlive.agents.options import INHERITED
 from outlive.agents.profiles import Profiles
 from outlive.errors import AgentFailed, Conflict, Corrupt, Invalid
 from outlive.protocols import AgentEvent, SessionSeen, TextPart, ToolFinished, ToolStarted, TurnDone

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from claude_agent_sdk import ClaudeAgentOptions
 from claude_agent_sdk._internal.transport.subprocess_cli import SubprocessCLITransport
 
-from outlive.agents.options import CliOptions, ModelSettings, arguments, environment, model_variables
-from outlive.errors import Invalid
+from outlive.agents.models import ModelSettings
+from outlive.agents.options import CliOptions, arguments, environment
 from outlive.protocols import AgentTurn
 
 ROOT = Path("/trees/one")
@@ -77,42 +76,3 @@ def test_a_new_session_resumes_nothing(tmp_path: Path) -> None:
     """Without an agent session id there is no resume argument, and without limits no limit."""
     words = arguments(AgentTurn(ROOT, "hello", None), STAND_IN, CliOptions(), prompt_file=tmp_path)
     assert not [word for word in words if word.startswith(("--resume", "--max", "--model", "--session-id"))]
-
-
-@pytest.mark.parametrize(
-    ("model", "fix"),
-    [
-        (ModelSettings("anthropic"), "ANTHROPIC_API_KEY"),
-        (ModelSettings("anthropic", api_key="k", base_url="localhost:1"), "ANTHROPIC_BASE_URL"),
-        (ModelSettings("scripted"), "base_url"),
-        (ModelSettings("bedrock"), "AWS_REGION"),
-    ],
-)
-def test_a_model_that_cannot_be_reached_is_refused(model: ModelSettings, fix: str) -> None:
-    """The error names the setting to correct."""
-    with pytest.raises(Invalid, match=fix):
-        model_variables(model, {})
-
-
-def test_bedrock_gets_its_own_variables() -> None:
-    """Region and credentials reach the agent on Bedrock, and only there."""
-    aws = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret"}
-    found = variables(aws, model=ModelSettings("bedrock"))
-    assert aws.items() <= found.items()
-    assert found["CLAUDE_CODE_USE_BEDROCK"] == "1"
-
-
-def test_a_local_endpoint_is_reached_without_the_proxy() -> None:
-    """The proxy's exceptions gain the local address and keep what they had."""
-    found = variables({"HTTPS_PROXY": "http://proxy:1", "NO_PROXY": "intern"})
-    assert found["NO_PROXY"] == "intern,127.0.0.1"
-
-
-def test_keys_are_not_shown() -> None:
-    """The representation of model settings has no key in it."""
-    assert "s3cret" not in repr(replace(STAND_IN, api_key="s3cret"))
-
-
-def test_retries_are_passed_on() -> None:
-    """The number of retries becomes the CLI's own variable."""
-    assert model_variables(replace(STAND_IN, retries=2), {})["CLAUDE_CODE_MAX_RETRIES"] == "2"

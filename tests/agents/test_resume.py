@@ -28,7 +28,7 @@ WORKER = """
 import asyncio, sys
 from pathlib import Path
 from outlive.agents.claude import ClaudeAgent
-from outlive.agents.options import ModelSettings
+from outlive.agents.models import ModelSettings
 from outlive.agents.profiles import Profiles
 from outlive.protocols import AgentTurn
 async def work(root, url, prompt):

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from outlive.agents.claude import ClaudeAgent
-from outlive.agents.options import ModelSettings
+from outlive.agents.models import ModelSettings
 from outlive.agents.profiles import Profiles
 from outlive.agents.workspace import DiskWorkspaces
 from outlive.core.keys import SessionKey, session_key

@@ -26,7 +26,8 @@ from claude_agent_sdk import (
     UserMessage,
 )
 
-from outlive.agents.options import CliOptions, ModelSettings, arguments, environment, model_variables
+from outlive.agents.models import ModelSettings, model_variables
+from outlive.agents.options import CliOptions, arguments, environment
 from outlive.agents.outcome import failure, stop_reason, tool_summary
 from outlive.agents.profiles import Profiles
 from outlive.agents.servers import Server, server_faults
