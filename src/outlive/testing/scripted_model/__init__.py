@@ -1,4 +1,4 @@
-"""The scripted model: a stand-in for the Messages API that answers by fixed rules, and says so.
+"""The scripted model: a stand-in for the Messages API and for Amazon Bedrock that answers by fixed rules, and says so.
 
     from outlive.testing.scripted_model import ScriptedModel, script
 
@@ -10,17 +10,22 @@ Or as a process of its own: `python -m outlive.testing.scripted_model --port 812
 
 from __future__ import annotations
 
+from outlive.testing.scripted_model.bedrock import STAND_IN_KEY
 from outlive.testing.scripted_model.directive import BadScript, script
-from outlive.testing.scripted_model.faults import Cut, Fail, Fault, Stall
+from outlive.testing.scripted_model.faults import Cut, Fail, FailInStream, Fault, Stall
 from outlive.testing.scripted_model.record import RecordedRequest
 from outlive.testing.scripted_model.server import ScriptedModel
+from outlive.testing.scripted_model.sigv4 import AwsKey
 from outlive.testing.scripted_model.talk import ANNOUNCEMENT
 
 __all__ = [
     "ANNOUNCEMENT",
+    "STAND_IN_KEY",
+    "AwsKey",
     "BadScript",
     "Cut",
     "Fail",
+    "FailInStream",
     "Fault",
     "RecordedRequest",
     "ScriptedModel",

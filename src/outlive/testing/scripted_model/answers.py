@@ -67,6 +67,8 @@ class Refusal:
     status: int
     message: str
     retry_after: float | None = None
+    named: str = ""
+    """What Bedrock calls this error, where the status alone does not tell."""
 
     @property
     def error_type(self) -> str:
@@ -75,9 +77,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A reply whose connection is dropped half-way through."""
+    """A reply that breaks off half-way through."""
 
     reply: Reply
+    error: Refusal | None = None
+    """What the stream ends with; None if the connection is dropped."""
 
 
 Answer: TypeAlias = Reply | Refusal | Break

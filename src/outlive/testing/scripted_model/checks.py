@@ -49,15 +49,24 @@ def read_call(
         return Refusal(401, "x-api-key header is required")
     if "anthropic-version" not in headers:
         return Refusal(400, "anthropic-version: header is required")
+    body = read_body(raw, counting=counting)
+    if isinstance(body, Refusal) or models is None or body["model"] in models:
+        return body
+    return Refusal(404, f"model: {body['model']}")
+
+
+def read_body(raw: bytes, *, counting: bool, add: Json | None = None) -> Json | Refusal:
+    """The body of a call, or why it is refused. `add` are the fields that came another way, and may not be in it."""
     try:
         body: Json = json.loads(raw)
     except (ValueError, RecursionError) as error:
         return Refusal(400, f"The request body is not valid JSON: {error}")
+    if add and isinstance(body, dict):
+        if double := sorted(add.keys() & body.keys()):
+            return Refusal(400, f"{double[0]}: Extra inputs are not permitted")
+        body |= add
     problem = next(_problems(body, _COUNTED if counting else _ASKED), None)
-    if problem:
-        return Refusal(400, problem)
-    known = models is None or body["model"] in models
-    return body if known else Refusal(404, f"model: {body['model']}")
+    return Refusal(400, problem) if problem else body
 
 
 def _problems(body: object, required: _Types) -> Iterator[str]:

@@ -14,6 +14,14 @@ from outlive.errors import Invalid
 from outlive.testing.scripted_model.answers import ERROR_TYPES, Answer, Break, Refusal, Reply
 
 
+def _check_status(fault: str, status: int) -> None:
+    if status not in ERROR_TYPES:
+        raise Invalid(
+            f"{fault}.status: {status} is no status of the Messages API.",
+            fix=f"Use one of {', '.join(map(str, ERROR_TYPES))}.",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Fail:
     """An error answer with `status`; `retry_after` in seconds."""
@@ -24,11 +32,7 @@ class Fail:
     retry_after: float | None = None
 
     def __post_init__(self) -> None:
-        if self.status not in ERROR_TYPES:
-            raise Invalid(
-                f"Fail.status: {self.status} is no status of the Messages API.",
-                fix=f"Use one of {', '.join(map(str, ERROR_TYPES))}.",
-            )
+        _check_status("Fail", self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,18 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class FailInStream:
+    """The answer begins well and ends half-way through with an error of `status`."""
+
+    status: int = 500
+    times: int = 1
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        _check_status("FailInStream", self.status)
+
+
+@dataclass(frozen=True, slots=True)
 class Stall:
     """The stream opens and then is silent for `seconds`, before it goes on."""
 
@@ -48,8 +64,8 @@ class Stall:
     after: int = 0
 
 
-Fault: TypeAlias = Fail | Cut | Stall
-FAULTS: dict[str, type[Fault]] = {"fail": Fail, "cut": Cut, "stall": Stall}
+Fault: TypeAlias = Fail | FailInStream | Cut | Stall
+FAULTS: dict[str, type[Fault]] = {"fail": Fail, "fail_in_stream": FailInStream, "cut": Cut, "stall": Stall}
 
 
 def _is_duration(value: object) -> bool:
@@ -82,6 +98,8 @@ class FaultQueue:
         match fault, answer:
             case Fail(status=status, retry_after=wait), _:
                 return Refusal(status, f"Ordered error {status}.", wait)
+            case FailInStream(status=status), Reply():
+                return Break(answer, Refusal(status, f"Ordered error {status}."))
             case Cut(), Reply():
                 return Break(answer)
             case Stall(seconds=seconds), Reply():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from outlive.testing.scripted_model.answers import Json
 from outlive.testing.scripted_model.http import HttpRequest
 
 KEPT_REQUESTS = 200
-_SECRETS = {"x-api-key", "authorization", "proxy-authorization", "cookie"}
+_SECRETS = {"x-api-key", "authorization", "proxy-authorization", "cookie", "x-amz-security-token"}
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class RecordedRequest:
     kind: str
     """turn, subagent, summary, title, probe, count_tokens, or rejected (never reached the model)."""
     headers: Mapping[str, str]
-    """In lower case, with secrets replaced by "removed"."""
+    """In lower case, with secrets replaced by "removed"; of a signed request, who signed it for what remains."""
     body: Json
     status: int | None = None
 
@@ -48,7 +49,7 @@ class Recorder:
 
     async def arrived(self, request: HttpRequest, kind: str, body: Json) -> RecordedRequest:
         """Records a request as it comes in; its status is filled in by `answered`."""
-        headers = {name: "removed" if name in _SECRETS else value for name, value in request.headers.items()}
+        headers = {name: _told(value) if name in _SECRETS else value for name, value in request.headers.items()}
         self.counts[kind] += 1
         recorded = RecordedRequest(self.counts.total(), kind, headers, body)
         self.requests.append(recorded)
@@ -82,3 +83,9 @@ class Recorder:
     def _write(self, folder: Path, recorded: RecordedRequest, raw: bytes) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{recorded.number:05d}-{recorded.kind}.json").write_bytes(raw)
+
+
+def _told(value: str) -> str:
+    """What may be kept of a credential: of a signature its scope, which is in no way secret."""
+    scope = re.search(r"Credential=[\w./-]+", value)
+    return f"removed {scope[0]}" if scope else "removed"

@@ -1,61 +1,45 @@
-"""The scripted model as a server: routes, checks, pacing and recording around the pure decision."""
+"""The scripted model as a server with two faces: routes, checks, pacing and recording around the pure decision."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from outlive.errors import Invalid
-from outlive.testing.scripted_model.answers import Break, Json, Refusal, Reply
-from outlive.testing.scripted_model.checks import read_call
-from outlive.testing.scripted_model.decision import decide, kind_of
+from outlive.testing.scripted_model.answers import Answer, Break, Json, Refusal, Reply
+from outlive.testing.scripted_model.bedrock import STAND_IN_KEY, BedrockFace
+from outlive.testing.scripted_model.decision import Kind, decide, kind_of
+from outlive.testing.scripted_model.environments import bedrock_env, messages_env
+from outlive.testing.scripted_model.face import Face, MessagesFace
 from outlive.testing.scripted_model.faults import Fault, FaultQueue, fault_from
 from outlive.testing.scripted_model.http import Disconnect, HttpRequest, HttpResponse, HttpServer
+from outlive.testing.scripted_model.inference_profiles import profile_json, profiles_json
 from outlive.testing.scripted_model.record import RecordedRequest, Recorder
+from outlive.testing.scripted_model.sigv4 import AwsKey
 from outlive.testing.scripted_model.usage import PrefixCache, count_tokens
-from outlive.testing.scripted_model.wire import (
-    Piece,
-    error_headers,
-    error_json,
-    message_json,
-    models_json,
-    stream_pieces,
-    whole_pieces,
-)
+from outlive.testing.scripted_model.wire import Piece, message_json, models_json, stream_pieces, whole_pieces
 
 LARGEST_BODY_BYTES = 32 * 1024 * 1024
 """The Messages API's own limit."""
 MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 """What GET /v1/models lists; unless `models` is given, any other name is answered too."""
-NOT_A_KEY = "scripted-model-needs-no-key"
-_OTHER_PROVIDERS = (
-    "ANTHROPIC_AUTH_TOKEN",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
-    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
-    "CLAUDE_CODE_USE_BEDROCK",
-    "CLAUDE_CODE_USE_FOUNDRY",
-    "CLAUDE_CODE_USE_GATEWAY",
-    "CLAUDE_CODE_USE_MANTLE",
-    "CLAUDE_CODE_USE_VERTEX",
-)
-
 _Route = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
 class ScriptedModel:
-    """A server that speaks the Messages API and answers by fixed rules: a stand-in for tests and demos.
+    """A server that speaks the Messages API and Bedrock's, and answers by fixed rules: a stand-in for tests and demos.
 
     Use as `async with ScriptedModel() as model`, and give `model.env()` to the Claude Agent SDK.
 
+    `keys` are the AWS key pairs that may call the Bedrock face; the Messages face takes any key.
     `delay` and `pace` are seconds before each answer and between its pieces. `models` refuses every other
     model name. `faults` strike first. `record` is a folder for the raw bodies; `limit` is the largest body in
     bytes. Port 0 means a free one.
@@ -69,6 +53,7 @@ class ScriptedModel:
         delay: float = 0.0,
         pace: float = 0.0,
         models: Iterable[str] | None = None,
+        keys: Iterable[AwsKey] = (STAND_IN_KEY,),
         faults: Iterable[Fault] = (),
         record: Path | None = None,
         limit: int = LARGEST_BODY_BYTES,
@@ -79,7 +64,9 @@ class ScriptedModel:
         self._limit = limit
         self._host, self._port = host, port
         self._delay, self._pace, self._sleep = delay, pace, sleep
-        self._models = None if models is None else tuple(models)
+        named = None if models is None else tuple(models)
+        self._models = named or MODELS
+        self._messages, self._bedrock = MessagesFace(named), BedrockFace(tuple(keys), named)
         self._faults = FaultQueue(faults)
         self._given: Counter[str] = Counter()
         self._cache = PrefixCache(clock)
@@ -106,14 +93,11 @@ class ScriptedModel:
 
         Other providers and credentials that the parent may have set are blanked.
         """
-        direct = ",".join(filter(None, (os.environ.get("NO_PROXY"), self._host)))
-        return {
-            **dict.fromkeys(_OTHER_PROVIDERS, ""),
-            "ANTHROPIC_BASE_URL": self.url,
-            "ANTHROPIC_API_KEY": NOT_A_KEY,
-            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-            "NO_PROXY": direct,
-        }
+        return messages_env(self.url)
+
+    def bedrock_env(self, key: AwsKey = STAND_IN_KEY, *, region: str = "us-east-1") -> dict[str, str]:
+        """The same with the Bedrock face: calls are signed with `key` for `region`."""
+        return bedrock_env(self.url, key, region)
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -141,50 +125,68 @@ class ScriptedModel:
         routes: dict[str, dict[str, _Route]] = {
             "/": greeting,
             "/api/hello": greeting,
-            "/v1/messages": {"POST": self._message},
-            "/v1/messages/count_tokens": {"POST": self._count_tokens},
+            "/v1/messages": {"POST": partial(self._message, self._messages)},
+            "/v1/messages/count_tokens": {"POST": partial(self._count_tokens, self._messages)},
             "/v1/models": {"GET": self._list_models},
             "/scripted/requests": {"GET": self._show_requests},
             "/scripted/faults": {"POST": self._order_fault},
         }
-        return routes.get(path, {})
+        return routes.get(path) or self._bedrock_routes(path)
+
+    def _bedrock_routes(self, path: str) -> dict[str, _Route]:
+        match path.split("/")[1:]:
+            case ["model", _, "invoke" | "invoke-with-response-stream"]:
+                return {"POST": partial(self._message, self._bedrock)}
+            case ["model", _, "count-tokens"]:
+                return {"POST": partial(self._count_tokens, self._bedrock)}
+            case ["inference-profiles"]:
+                return {"GET": partial(self._profiles, profiles_json)}
+            case ["inference-profiles", _]:
+                return {"GET": partial(self._profiles, profile_json)}
+        return {}
 
     async def _serve(self, request: HttpRequest) -> HttpResponse:
         methods = self._routes(request.path)
         route = methods.get(request.method)
         if route is None:
             status, problem = (405, "Method Not Allowed") if methods else (404, f"Not found: {request.path}")
-            return _refuse(Refusal(status, problem))
+            return _refuse(self._messages, Refusal(status, problem))
         return await route(request)
 
     async def _greet(self, _request: HttpRequest) -> HttpResponse:
         return _json({"name": "scripted model", "note": "not a language model"})
 
-    async def _message(self, request: HttpRequest) -> HttpResponse:
-        body = self._checked(request, counting=False)
+    async def _message(self, face: Face, request: HttpRequest) -> HttpResponse:
+        body = self._checked(face, request, counting=False)
         if isinstance(body, Refusal):
-            return await self._rejected(request, body)
-        recorded = await self._recorder.arrived(request, kind_of(body).value, body)
+            return await self._rejected(face, request, body)
+        kind = kind_of(body)
+        recorded = await self._recorder.arrived(request, kind.value, body)
         decision = decide(body, self._given)
         self._given[decision.counted_as] += 1
-        answer = self._faults.strike(decision.answer)
-        if isinstance(answer, Refusal):
-            await self._recorder.answered(recorded, answer.status)
-            return _refuse(answer)
+        answer = decision.answer if kind is Kind.PROBE else self._faults.strike(decision.answer)
+        refusal = _refusal_of(answer, stream=bool(body.get("stream")))
+        if refusal:
+            await self._recorder.answered(recorded, refusal.status)
+            return _refuse(face, refusal)
         await self._sleep(self._delay + _reply_of(answer).delay)
         await self._recorder.answered(recorded, 200)
-        return self._reply(body, answer)
+        return self._reply(face, body, answer)
 
-    async def _count_tokens(self, request: HttpRequest) -> HttpResponse:
-        body = self._checked(request, counting=True)
+    async def _count_tokens(self, face: Face, request: HttpRequest) -> HttpResponse:
+        body = self._checked(face, request, counting=True)
         if isinstance(body, Refusal):
-            return await self._rejected(request, body)
+            return await self._rejected(face, request, body)
         recorded = await self._recorder.arrived(request, "count_tokens", body)
         await self._recorder.answered(recorded, 200)
-        return _json({"input_tokens": count_tokens(body)})
+        return _json(face.counted(count_tokens(body)))
+
+    async def _profiles(self, listed: Callable[..., Json], request: HttpRequest) -> HttpResponse:
+        denied = self._bedrock.denied(request)
+        return _refuse(self._bedrock, denied) if denied else _json(listed(request, self._models))
 
     async def _list_models(self, _request: HttpRequest) -> HttpResponse:
-        return _json(models_json(self._models or MODELS))
+        return _json(models_json(self._models))
 
     async def _show_requests(self, request: HttpRequest) -> HttpResponse:
         return _json(self._recorder.to_json(bodies=request.query.get("bodies") == "true"))
@@ -193,43 +195,61 @@ class ScriptedModel:
         try:
             self.order(fault_from(json.loads(request.body)))
         except (Invalid, ValueError) as error:
-            return _refuse(Refusal(400, str(error)))
+            return _refuse(self._messages, Refusal(400, str(error)))
         return _json({"ordered": True})
 
     # -------------------------------------------------------------------------------------------- answers
 
-    def _checked(self, request: HttpRequest, *, counting: bool) -> Json | Refusal:
+    def _checked(self, face: Face, request: HttpRequest, *, counting: bool) -> Json | Refusal:
         if request.oversized:
             return Refusal(413, f"Request exceeds the maximum size of {self._limit} bytes")
-        return read_call(request.headers, request.body, models=self._models, counting=counting)
+        return face.read(request, counting=counting)
 
-    async def _rejected(self, request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    async def _rejected(self, face: Face, request: HttpRequest, refusal: Refusal) -> HttpResponse:
         recorded = await self._recorder.arrived(request, "rejected", {})
         await self._recorder.answered(recorded, refusal.status)
-        return _refuse(refusal)
+        return _refuse(face, refusal)
 
-    def _reply(self, body: Json, answer: Reply | Break) -> HttpResponse:
+    def _reply(self, face: Face, body: Json, answer: Answer) -> HttpResponse:
         reply = _reply_of(answer)
-        message = message_json(reply, body["model"], self._cache.charge(body), _new_id)
+        message = message_json(reply, face.model_name(body), self._cache.charge(body), _new_id)
         if body.get("stream"):
-            kind, pieces = "text/event-stream", stream_pieces(message, pace=self._pace, stall=reply.stall)
+            kind = face.stream_type
+            pieces = stream_pieces(message, face.encode, pace=self._pace, stall=reply.stall)
         else:
             kind, pieces = "application/json", whole_pieces(message, stall=reply.stall)
-        parts = self._played(pieces, broken=isinstance(answer, Break))
-        return HttpResponse(200, parts, {"content-type": kind, **_identity()})
+        identity = _identity()
+        if isinstance(answer, Break):
+            told = face.encode_error(answer.error, identity["request-id"]) if answer.error else Disconnect()
+            parts = self._played([*pieces[: len(pieces) // 2], told])
+        else:
+            parts = self._played(pieces)
+        return HttpResponse(200, parts, {"content-type": kind, **identity})
 
-    async def _played(self, pieces: Sequence[Piece], *, broken: bool) -> AsyncIterator[bytes]:
-        """The bytes of `pieces` with their silences; if `broken`, only half of them."""
-        for piece in pieces[: len(pieces) // 2] if broken else pieces:
-            if isinstance(piece, bytes):
-                yield piece
-            elif piece:
-                await self._sleep(piece)
-        if broken:
-            raise Disconnect
+    async def _played(self, pieces: Sequence[Piece | Disconnect]) -> AsyncIterator[bytes]:
+        """The bytes of `pieces` with their silences, up to where the connection is dropped."""
+        for piece in pieces:
+            match piece:
+                case bytes():
+                    yield piece
+                case Disconnect():
+                    raise piece
+                case seconds if seconds:
+                    await self._sleep(seconds)
 
 
-def _reply_of(answer: Reply | Break) -> Reply:
+def _refusal_of(answer: Answer, *, stream: bool) -> Refusal | None:
+    """The error to answer with; one that belongs into a stream comes at once where there is none."""
+    match answer:
+        case Refusal():
+            return answer
+        case Break(error=Refusal() as error) if not stream:
+            return error
+    return None
+
+
+def _reply_of(answer: Answer) -> Reply:
+    assert not isinstance(answer, Refusal)
     return answer.reply if isinstance(answer, Break) else answer
 
 
@@ -237,11 +257,8 @@ def _json(value: Json) -> HttpResponse:
     return HttpResponse(200, json.dumps(value).encode(), {"content-type": "application/json", **_identity()})
 
 
-def _refuse(refusal: Refusal) -> HttpResponse:
-    identity = _identity()
-    body = json.dumps(error_json(refusal, identity["request-id"])).encode()
-    headers = {"content-type": "application/json", **identity, **error_headers(refusal)}
-    return HttpResponse(refusal.status, body, headers)
+def _refuse(face: Face, refusal: Refusal) -> HttpResponse:
+    return face.refuse(refusal, _identity())
 
 
 def _identity() -> dict[str, str]:

@@ -101,13 +101,16 @@ def _json_delta(piece: str) -> Json:
     return {"type": "input_json_delta", "partial_json": piece}
 
 
-def stream_pieces(message: Json, *, pace: float, stall: float) -> list[Piece]:
-    """The bytes of a stream, with a silence of `stall` after it opened and of `pace` before each delta."""
+def stream_pieces(message: Json, encode: Callable[[Json], bytes], *, pace: float, stall: float) -> list[Piece]:
+    """The bytes of a stream, its events written by `encode`.
+
+    There is a silence of `stall` after it opened and of `pace` before each delta.
+    """
     pieces: list[Piece] = []
     for event in stream_events(message):
         if event["type"] == "content_block_delta":
             pieces.append(pace)
-        pieces.append(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+        pieces.append(encode(event))
         if event["type"] == "ping":
             pieces.append(stall)
     return pieces
