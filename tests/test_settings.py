@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from outlive.errors import Invalid
-from outlive.settings import PREFIX, Settings, default_data, load_settings
+from outlive.settings import ALIASES, PREFIX, Settings, default_data, load_settings
 
 SECRET = "sk-ant-very-secret"
-FOREIGN = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_USE_BEDROCK")
+FOREIGN = tuple(ALIASES)
 
 
 @pytest.fixture(autouse=True)

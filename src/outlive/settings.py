@@ -64,6 +64,26 @@ class Settings(BaseSettings):
     use_bedrock: bool = Field(
         default=False, validation_alias="CLAUDE_CODE_USE_BEDROCK", description="Call models through Amazon Bedrock."
     )
+    bedrock_access_key_id: SecretStr | None = Field(
+        None,
+        validation_alias="BEDROCK_ACCESS_KEY_ID",
+        description="Key pair for Bedrock alone; without it, the worker's own role or keys.",
+    )
+    bedrock_secret_access_key: SecretStr | None = Field(
+        None, validation_alias="BEDROCK_SECRET_ACCESS_KEY", description="Secret half of that pair."
+    )
+    bedrock_session_token: SecretStr | None = Field(
+        None, validation_alias="BEDROCK_SESSION_TOKEN", description="Session token, where that pair is a temporary one."
+    )
+    bedrock_region: str = Field("", description="AWS region of Bedrock; empty: `AWS_REGION`, `AWS_DEFAULT_REGION`.")
+    bedrock_base_url: str | None = Field(
+        None, validation_alias="ANTHROPIC_BEDROCK_BASE_URL", description="Another endpoint that speaks Bedrock."
+    )
+    haiku_model: str = Field(
+        "", validation_alias="ANTHROPIC_DEFAULT_HAIKU_MODEL", description="Small, fast model: what `haiku` means."
+    )
+    sonnet_model: str = Field("", validation_alias="ANTHROPIC_DEFAULT_SONNET_MODEL", description="What `sonnet` means.")
+    opus_model: str = Field("", validation_alias="ANTHROPIC_DEFAULT_OPUS_MODEL", description="What `opus` means.")
     lease_seconds: float = Field(30.0, gt=0.2, le=3600, description="How long a dead worker's session stays locked.")
     visibility_seconds: float = Field(
         30.0, gt=0.2, le=43200, description="How long a received message stays with a silent worker."
@@ -83,6 +103,14 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         """Store URLs need absolute paths, and `~` comes unexpanded from a file or a container's environment."""
         return path and path.expanduser().absolute()
+
+    @field_validator("anthropic_api_key", "bedrock_access_key_id", "bedrock_secret_access_key", "bedrock_session_token")
+    @classmethod
+    def _one_word(cls, secret: SecretStr | None) -> SecretStr | None:
+        """A key pasted with a line break signs wrongly, and nothing would say why."""
+        if secret and any(character.isspace() for character in secret.get_secret_value()):
+            raise ValueError("there is white space in it")
+        return secret
 
     @property
     def database(self) -> Path:
@@ -111,6 +139,7 @@ ALIASES = {
     if isinstance(field.validation_alias, str)
 }
 
+BEDROCK_PAIR = ("bedrock_access_key_id", "bedrock_secret_access_key")
 SECRETS = [name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)]
 
 
@@ -124,9 +153,20 @@ def load_settings(**overrides: object) -> Settings:
     aliases = {name: alias for alias, name in ALIASES.items()}
     values = {k: v for k, v in _file_values().items() if v != "" and not os.environ.get(_variable(k))} | given
     try:
-        return Settings(**{aliases.get(name, name): value for name, value in values.items()})
+        settings = Settings(**{aliases.get(name, name): value for name, value in values.items()})
     except ValidationError as error:
         raise _invalid(error) from error
+    _check_key_pair(settings)
+    return settings
+
+
+def _check_key_pair(settings: Settings) -> None:
+    """Both halves or neither: with one of them the worker's own role would call, which was not meant."""
+    halves = {name: getattr(settings, name) is not None for name in BEDROCK_PAIR}
+    for name, other in zip(BEDROCK_PAIR, reversed(BEDROCK_PAIR), strict=True):
+        if not halves[name] and (halves[other] or settings.bedrock_session_token is not None):
+            given = other if halves[other] else "bedrock_session_token"
+            raise Invalid(f"{_variable(given)} is set, but {_variable(name)} is not.", fix="Set both, or neither.")
 
 
 def _variable(name: str) -> str:

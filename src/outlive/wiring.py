@@ -10,7 +10,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from outlive.agents.models import ModelSettings
+from outlive.agents.credentials import KeyPair, credential_source
+from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.profiles import Profile, Profiles, load_folder
 from outlive.agents.starter_profile import write_starter
 from outlive.agents.tree import IGNORED
@@ -44,7 +45,10 @@ __all__ = [
 ]
 
 SCRIPTED = "scripted"
-MODEL_FIX = "Set ANTHROPIC_API_KEY (or CLAUDE_CODE_USE_BEDROCK=1), or pass --model scripted for the built-in stand-in."
+MODEL_FIX = (
+    "Set ANTHROPIC_API_KEY (or CLAUDE_CODE_USE_BEDROCK=1, or BEDROCK_ACCESS_KEY_ID and BEDROCK_SECRET_ACCESS_KEY), "
+    "or pass --model scripted for the built-in stand-in."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +88,52 @@ class App:
 def choose_model(settings: Settings, *, stand_in: bool) -> ModelSettings:
     """Which model answers; `Invalid` when none is set up, unless `stand_in` lets the scripted model step in by itself.
 
-    A model named without a key for it is refused rather than quietly replaced.
+    A model named without a key for it is refused rather than quietly replaced. A key pair for Bedrock alone chooses
+    Bedrock; beside a key of the Anthropic API it takes `use_bedrock`.
     """
     if settings.model == SCRIPTED:
         return ModelSettings(provider="scripted")
-    if settings.use_bedrock:
-        return ModelSettings(provider="bedrock", model=settings.model or None)
-    if settings.anthropic_api_key is not None:
-        key = settings.anthropic_api_key.get_secret_value()
-        return ModelSettings("anthropic", settings.model or None, key, settings.anthropic_base_url)
+    pair, key = _key_pair(settings), settings.anthropic_api_key
+    named = {"haiku": settings.haiku_model, "sonnet": settings.sonnet_model, "opus": settings.opus_model}
+    aliases = {alias: name for alias, name in named.items() if name}
+    if settings.use_bedrock or (pair and key is None):
+        return ModelSettings(
+            provider="bedrock",
+            model=settings.model or None,
+            base_url=settings.bedrock_base_url,
+            aliases=aliases,
+            region=settings.bedrock_region or None,
+            key_pair=pair,
+        )
+    if key is not None:
+        return ModelSettings(
+            "anthropic", settings.model or None, key.get_secret_value(), settings.anthropic_base_url, aliases=aliases
+        )
     if settings.model:
         raise Invalid(f"model {settings.model!r} is asked for, but there is no key for it.", fix=MODEL_FIX)
     if stand_in:
         return ModelSettings(provider="scripted")
     raise Invalid("no model is set up.", fix=MODEL_FIX)
+
+
+def _key_pair(settings: Settings) -> KeyPair | None:
+    key, secret, token = (
+        settings.bedrock_access_key_id,
+        settings.bedrock_secret_access_key,
+        settings.bedrock_session_token,
+    )
+    if key is None or secret is None:
+        return None
+    return KeyPair(key.get_secret_value(), secret.get_secret_value(), token.get_secret_value() if token else None)
+
+
+def explain_model(model: ModelSettings) -> str:
+    """The model and how it is reached, on one line; `Invalid` when it cannot be, with these settings."""
+    variables = {} if model.provider == SCRIPTED else model_variables(model, os.environ)
+    told = f"{model.provider}, {model.model or 'the default model'}"
+    if model.provider != "bedrock":
+        return told
+    return f"{told}, {variables['AWS_REGION']}, credentials: {credential_source(model.key_pair, os.environ)}"
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from outlive.agents.claude import ClaudeAgent
-from outlive.agents.models import BEDROCK, ModelSettings
+from outlive.agents.credentials import ROLE
+from outlive.agents.models import ModelSettings
 from outlive.agents.options import INHERITED
 from outlive.agents.profiles import Profiles
 from outlive.errors import AgentFailed, Conflict, Corrupt, Invalid
@@ -56,7 +57,7 @@ async def test_the_agent_sees_nothing_of_the_worker(session: Session, monkeypatc
     shown = dict(line.partition("=")[::2] for line in session.tool_results()[-1].splitlines())
     inherited = {name for name in shown if name in os.environ and shown[name] == os.environ[name]}
     assert inherited <= INHERITED | {"SHLVL", "SHELL", "_"} | {name for name in shown if name.startswith("LC_")}
-    assert not BEDROCK & shown.keys()
+    assert not ROLE & shown.keys()
     assert "secret-of-ours" not in str(shown)
     assert shown["HOME"] == str(session.workspace.root / "home")
 

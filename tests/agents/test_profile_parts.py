@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from outlive.agents.equipment import lay_out
-from outlive.agents.options import TOOLS, CliOptions, ModelSettings
+from outlive.agents.models import ModelSettings
+from outlive.agents.options import TOOLS, CliOptions
 from outlive.agents.profiles import load_folder
 from outlive.agents.servers import server_faults
 from outlive.errors import AgentFailed

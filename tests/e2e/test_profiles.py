@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from outlive.agents.claude import ClaudeAgent
-from outlive.agents.options import ModelSettings
+from outlive.agents.models import ModelSettings
 from outlive.agents.profiles import Profiles
 from outlive.core.keys import SessionId, head_key
 from outlive.core.sessions import Head, decode_head

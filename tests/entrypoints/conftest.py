@@ -27,7 +27,7 @@ from outlive.wiring import App, open_app
 
 T = TypeVar("T")
 
-FOREIGN = ("OUTLIVE_", "ANTHROPIC_", "CLAUDE_", "AWS_", "XDG_")
+FOREIGN = ("OUTLIVE_", "ANTHROPIC_", "BEDROCK_", "CLAUDE_", "AWS_", "XDG_")
 
 
 @dataclass(frozen=True)

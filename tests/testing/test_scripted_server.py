@@ -156,7 +156,9 @@ async def test_faults_can_be_ordered_over_http(model):
     ordered = await post(model, {"fault": "fail", "status": 529}, "/scripted/faults")
     refused = await post(model, {"fault": "burn"}, "/scripted/faults")
     assert (ordered.status_code, refused.status_code, (await post(model)).status_code) == (200, 400, 529)
-    assert refused.json()["error"]["message"] == "fault: unknown or missing. Use one of fail, cut, stall."
+    assert (
+        refused.json()["error"]["message"] == "fault: unknown or missing. Use one of fail, fail_in_stream, cut, stall."
+    )
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from outlive.errors import Invalid
 from outlive.testing.scripted_model import Cut, Fail, Stall
 from outlive.testing.scripted_model.answers import Break, Refusal, Reply, ToolCall
+from outlive.testing.scripted_model.face import MessagesFace
 from outlive.testing.scripted_model.faults import FaultQueue, fault_from
 from outlive.testing.scripted_model.usage import Usage
 from outlive.testing.scripted_model.wire import error_headers, message_json, stream_events, stream_pieces, whole_pieces
@@ -63,7 +64,7 @@ def test_events_come_in_the_order_of_the_api():
 
 def test_silences_stand_where_they_are_asked_for():
     """A stall follows the opening of a stream, and the pace stands before every delta."""
-    pieces = stream_pieces(message(Reply("one two")), pace=0.5, stall=9.0)
+    pieces = stream_pieces(message(Reply("one two")), MessagesFace(None).encode, pace=0.5, stall=9.0)
     assert [piece for piece in pieces if isinstance(piece, float)] == [9.0, 0.5, 0.5]
     assert [isinstance(piece, float) for piece in pieces[:3]] == [False, False, True]
     assert whole_pieces(message(Reply("one")), stall=9.0)[0] == 9.0
@@ -98,7 +99,7 @@ def test_faults_strike_in_order_and_run_out():
 @pytest.mark.parametrize(
     ("order", "named"),
     [
-        ({"fault": "burn"}, "fault: unknown or missing. Use one of fail, cut, stall."),
+        ({"fault": "burn"}, "fault: unknown or missing. Use one of fail, fail_in_stream, cut, stall."),
         ([], "fault: unknown or missing."),
         ({"fault": "fail", "status": 418}, "Fail.status: 418 is no status of the Messages API."),
         ({"fault": "fail"}, "fault: "),

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from outlive.agents.options import CliOptions, ModelSettings
+from outlive.agents.models import ModelSettings
+from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profile, offered_tools
 from outlive.agents.servers import START_SECONDS
 from outlive.agents.skills import SKILLS_FOLDER, Skill

@@ -7,19 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal, assert_never
 from urllib.parse import urlsplit
 
+from outlive.agents.credentials import KeyPair, credentials, region_of
 from outlive.errors import Invalid
 
 Provider = Literal["anthropic", "bedrock", "scripted"]
 
-BEDROCK = frozenset(
-    [
-        *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_BEARER_TOKEN_BEDROCK"),
-        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-        *("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
-        *("ANTHROPIC_BEDROCK_BASE_URL", "CLAUDE_CODE_SKIP_BEDROCK_AUTH"),
-    ]
-)
-"""What the agent gets besides when the model is on Amazon Bedrock."""
+ALIASES = ("haiku", "sonnet", "opus")
+"""The short names of models that subagents and skills use."""
 
 STAND_IN_KEY = "scripted-model-needs-no-key"
 
@@ -33,9 +27,15 @@ class ModelSettings:
     """The model's name; None for the CLI's own choice."""
     api_key: str | None = field(default=None, repr=False)
     base_url: str | None = None
-    """Another endpoint that speaks the Messages API; needed for `scripted`."""
+    """Another endpoint that speaks the Messages API, or Bedrock's; needed for `scripted`."""
     retries: int | None = None
     """How often a refused model call is repeated; None for the CLI's own choice."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """What `haiku`, `sonnet` and `opus` mean; without them the CLI's own choice, on Bedrock `model`."""
+    region: str | None = None
+    """The AWS region of Bedrock; None for the one of the environment."""
+    key_pair: KeyPair | None = None
+    """Who calls Bedrock; None for the role, profile or keys of the environment."""
 
 
 def model_variables(model: ModelSettings, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -49,7 +49,8 @@ def model_variables(model: ModelSettings, inherited: Mapping[str, str]) -> dict[
             found = _bedrock(model, inherited)
         case _:
             assert_never(model.provider)
-    return found | ({} if model.retries is None else {"CLAUDE_CODE_MAX_RETRIES": str(model.retries)})
+    named = {f"ANTHROPIC_DEFAULT_{alias.upper()}_MODEL": name for alias, name in model.aliases.items()}
+    return found | named | ({} if model.retries is None else {"CLAUDE_CODE_MAX_RETRIES": str(model.retries)})
 
 
 def _anthropic(model: ModelSettings, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -65,21 +66,26 @@ def _scripted(model: ModelSettings, inherited: Mapping[str, str]) -> dict[str, s
 
 
 def _bedrock(model: ModelSettings, inherited: Mapping[str, str]) -> dict[str, str]:
-    found = {name: value for name, value in inherited.items() if name in BEDROCK}
-    if not found.keys() & {"AWS_REGION", "AWS_DEFAULT_REGION"}:
-        raise Invalid("Amazon Bedrock needs a region.", fix="Set AWS_REGION.")
-    endpoint = {"ANTHROPIC_BEDROCK_BASE_URL": model.base_url} if model.base_url else {}
-    return found | {"CLAUDE_CODE_USE_BEDROCK": "1"} | endpoint
+    """Where an alias has no name it means the model, so that no work goes to a model that nobody named."""
+    aliases = {f"ANTHROPIC_DEFAULT_{alias.upper()}_MODEL": model.model for alias in ALIASES if model.model}
+    return (
+        {"CLAUDE_CODE_USE_BEDROCK": "1", "AWS_REGION": region_of(model.region, inherited)}
+        | credentials(model.key_pair, inherited)
+        | _endpoint(model.base_url, inherited, "ANTHROPIC_BEDROCK_BASE_URL")
+        | aliases
+    )
 
 
-def _endpoint(base_url: str | None, inherited: Mapping[str, str]) -> dict[str, str]:
+def _endpoint(
+    base_url: str | None, inherited: Mapping[str, str], variable: str = "ANTHROPIC_BASE_URL"
+) -> dict[str, str]:
     """The endpoint's variables; a proxy is never asked for one on this machine."""
     if base_url is None:
         return {}
     parts = urlsplit(base_url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise Invalid(f"base URL {base_url!r} is not an http(s) URL.", fix="Correct ANTHROPIC_BASE_URL.")
-    found = {"ANTHROPIC_BASE_URL": base_url}
+        raise Invalid(f"base URL {base_url!r} is not an http(s) URL.", fix=f"Correct {variable}.")
+    found = {variable: base_url}
     if parts.hostname in {"127.0.0.1", "::1", "localhost"}:
         direct = ",".join(filter(None, [inherited.get("NO_PROXY"), parts.hostname]))
         found |= {"NO_PROXY": direct, "no_proxy": direct}

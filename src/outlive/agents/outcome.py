@@ -21,10 +21,15 @@ _TELLING = (
     "description",
     "prompt",
 )
+_CREDENTIALS = (
+    "the provider's credentials: ANTHROPIC_API_KEY, or on Amazon Bedrock BEDROCK_ACCESS_KEY_ID and "
+    "BEDROCK_SECRET_ACCESS_KEY, or else the worker's AWS role or keys"
+)
+_BEDROCK_ID = "Check the id of the model and the region: an inference profile of that region, or an ARN."
 _FIXES = {
     400: "See the message; a smaller request or another model may pass.",
-    401: "Check the key of the model's provider.",
-    403: "Check what the key of the model's provider may do.",
+    401: f"Check {_CREDENTIALS}.",
+    403: f"Check {_CREDENTIALS}, and what they may do.",
     404: "Check the name of the model.",
     413: "Start a new conversation, or send less.",
     429: "Wait until the provider's limit frees; the message is tried again.",
@@ -49,8 +54,16 @@ def stop_reason(subtype: str, terminal_reason: str | None, model_reason: str | N
 def failure(text: str | None, errors: Sequence[str] | None, status: int | None) -> AgentFailed:
     """The error for a result that is none."""
     said = text or "; ".join(errors or ()) or "the CLI does not say why"
+    return AgentFailed(f"the model failed: {said}", fix=_fix(said, status))
+
+
+def _fix(said: str, status: int | None) -> str:
+    if "credentials" in said and status is None:
+        return _FIXES[401]
+    if "model identifier is invalid" in said:
+        return _BEDROCK_ID
     fallback = "The provider is overloaded or broken; the message is tried again." if status else "See the message."
-    return AgentFailed(f"the model failed: {said}", fix=_FIXES.get(status or 0, fallback))
+    return _FIXES.get(status or 0, fallback)
 
 
 def tool_summary(arguments: Mapping[str, Any]) -> str:

@@ -8,9 +8,10 @@ from importlib.metadata import version
 from outlive.entrypoints.findings import Found, fail, warn
 from outlive.errors import Invalid
 from outlive.settings import Settings
-from outlive.wiring import agent_program, choose_model, load_profile
+from outlive.wiring import agent_program, choose_model, explain_model, load_profile
 
 PATIENCE = 30
+OWN_PAIR = "Set BEDROCK_ACCESS_KEY_ID and BEDROCK_SECRET_ACCESS_KEY of an identity that may call models only."
 
 
 def model(settings: Settings) -> Found:
@@ -23,7 +24,12 @@ def model(settings: Settings) -> Found:
         return warn("none is set up: `chat` and `demo` use the scripted model, `worker` does not start", str(error.fix))
     if chosen.provider == "scripted":
         return warn("the scripted model, which is not a language model", "Set a key and leave out the model's name.")
-    return Found(f"{chosen.provider}, {chosen.model or 'the default model'}")
+    told = explain_model(chosen)
+    if chosen.provider == "bedrock" and chosen.key_pair is None:
+        return warn(f"{told}; the agent and its tools get these credentials too", OWN_PAIR)
+    if chosen.provider == "bedrock" and chosen.model is None:
+        return warn(f"{told}; the CLI tries several at every cold start", "Set OUTLIVE_MODEL.")
+    return Found(told)
 
 
 def profile(settings: Settings) -> Found:

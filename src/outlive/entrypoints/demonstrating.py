@@ -27,7 +27,7 @@ from outlive.flows.accept_message import accept_message
 from outlive.flows.find_session import find_head, find_session
 from outlive.flows.read_ledger import read_file, read_ledger
 from outlive.settings import Settings, load_settings
-from outlive.wiring import App, open_app
+from outlive.wiring import App, choose_model, open_app
 
 KEY = "demo"
 LEASE_SECONDS = 3.0
@@ -139,7 +139,7 @@ async def _worker(settings: Settings) -> AsyncIterator[asyncio.subprocess.Proces
         "--model",
         settings.model or "scripted",
     ]
-    if settings.model == "" and (settings.anthropic_api_key or settings.use_bedrock):
+    if settings.model == "" and choose_model(settings, stand_in=True).provider != "scripted":
         command = command[:-2]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, env=os.environ | _environment(settings)
