@@ -30,6 +30,19 @@ def test_a_failure_says_what_to_do(status: int, fix: str) -> None:
     assert fix in str(failure("API Error", None, status))
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "fix"),
+    [
+        ("Could not load AWS credentials", None, "BEDROCK_SECRET_ACCESS_KEY"),
+        ("The request signature does not match", 403, "BEDROCK_SECRET_ACCESS_KEY"),
+        ("The provided model identifier is invalid.", 400, "inference profile"),
+    ],
+)
+def test_bedrocks_failures_say_what_to_do(text: str, status: int | None, fix: str) -> None:
+    """Wrong and missing credentials, and an unknown model id, have fixes that name what to look at."""
+    assert fix in failure(text, None, status).fix
+
+
 def test_a_failure_without_text_names_the_errors() -> None:
     """What the CLI listed is in the message."""
     assert "first; second" in str(failure(None, ["first", "second"], None))

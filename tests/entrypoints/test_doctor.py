@@ -171,6 +171,27 @@ def test_which_model_would_answer_is_told(doctor: Outlive) -> None:
     assert "secret" not in done.out + done.err
 
 
+def test_bedrock_with_its_own_pair_is_sound(doctor: Outlive) -> None:
+    """Region and source of the credentials are told, and no key."""
+    for name in ("BEDROCK_ACCESS_KEY_ID", "BEDROCK_SECRET_ACCESS_KEY"):
+        doctor.monkeypatch.setenv(name, "sesame")
+    doctor.monkeypatch.setenv("OUTLIVE_BEDROCK_REGION", "eu-west-1")
+    done = doctor("doctor", "--model", "eu.anthropic.x")
+    assert "bedrock, eu.anthropic.x, eu-west-1, credentials: its own key pair" in done.out
+    assert "sesame" not in done.out + done.err
+    assert status(doctor, "model", "--model", "eu.anthropic.x") == ("ok", "")
+    assert status(doctor, "model") == ("warn", "Set OUTLIVE_MODEL.")
+
+
+def test_bedrock_with_the_workers_own_role_is_a_warning(doctor: Outlive) -> None:
+    """The agent would share the worker's credentials; a region that is missing is a failure."""
+    doctor.monkeypatch.setenv("CLAUDE_CODE_USE_BEDROCK", "1")
+    assert status(doctor, "model", "--model", "x")[0] == "fail"
+    doctor.monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    found, fix = status(doctor, "model", "--model", "x")
+    assert (found, "BEDROCK_ACCESS_KEY_ID" in fix) == ("warn", True)
+
+
 def test_a_profile_that_is_not_there_fails(doctor: Outlive) -> None:
     """An unknown profile fails, and those that are there are named."""
     assert status(doctor, "profile", "--profile", "defualt") == ("fail", "Use one of: default.")
