@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from outlive.agents.profiles import Profiles
 from outlive.agents.workspace import DiskWorkspace
 from outlive.errors import AgentFailed
 from outlive.testing.scripted_model import AwsKey, Fail, FailInStream, ScriptedModel, script
+from outlive.testing.scripted_model.http import HttpRequest, HttpResponse, HttpServer
 from tests.agents.conftest import Session
 
 pytestmark = pytest.mark.cli
@@ -143,14 +145,11 @@ async def test_the_own_pair_wins_over_the_role(on_bedrock, model: ScriptedModel)
     await session.ask(SHOW)
     assert signers(model) == {"OWNKEYID/eu-west-1"}
     seen = {name: value for name, value in shown(session).items() if name.startswith(("AWS_", "BEDROCK_"))}
-    assert (
-        seen.items()
-        <= {
-            "AWS_ACCESS_KEY_ID": OWN.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": OWN.secret_access_key,
-            "AWS_REGION": "eu-west-1",
-        }.items()
-    )
+    assert seen == {
+        "AWS_ACCESS_KEY_ID": OWN.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": OWN.secret_access_key,
+        "AWS_REGION": "eu-west-1",
+    }
     assert "role-" not in "\n".join(session.tool_results())
 
 
@@ -172,6 +171,30 @@ async def test_the_workers_profile_signs(on_bedrock, model: ScriptedModel, tmp_p
     monkeypatch.setenv("AWS_PROFILE", "models")
     await on_bedrock(key_pair=None).ask("hello")
     assert signers(model) == {"OWNKEYID/eu-west-1"}
+
+
+async def test_the_containers_role_signs_and_is_renewed(on_bedrock, model: ScriptedModel, monkeypatch) -> None:
+    """Credentials of a container's address sign, and are fetched again while the turn runs once they run out."""
+    fetched: list[str] = []
+
+    async def answer(request: HttpRequest) -> HttpResponse:
+        fetched.append(request.headers["authorization"])
+        keys = {"AccessKeyId": ROLE.access_key_id, "SecretAccessKey": ROLE.secret_access_key}
+        end = {
+            "Token": ROLE.session_token,
+            "Expiration": f"{datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}",
+        }
+        return HttpResponse(200, json.dumps(keys | end).encode(), {"content-type": "application/json"})
+
+    server = HttpServer(answer, "127.0.0.1", 0, 1000)
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{await server.start()}/role")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "pod")
+    try:
+        await on_bedrock(key_pair=None).ask("Write 'one' to a.txt then read a.txt")
+    finally:
+        await server.stop()
+    assert signers(model) == {"ROLEKEYID/eu-west-1"}
+    assert (set(fetched), len(fetched) > 1) == ({"pod"}, True)
 
 
 async def test_a_wrong_secret_is_named(on_bedrock, model: ScriptedModel) -> None:
