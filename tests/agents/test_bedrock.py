@@ -180,11 +180,9 @@ async def test_the_containers_role_signs_and_is_renewed(on_bedrock, model: Scrip
     async def answer(request: HttpRequest) -> HttpResponse:
         fetched.append(request.headers["authorization"])
         keys = {"AccessKeyId": ROLE.access_key_id, "SecretAccessKey": ROLE.secret_access_key}
-        end = {
-            "Token": ROLE.session_token,
-            "Expiration": f"{datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}",
-        }
-        return HttpResponse(200, json.dumps(keys | end).encode(), {"content-type": "application/json"})
+        end = f"{datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
+        told = {**keys, "Token": ROLE.session_token, "Expiration": end}
+        return HttpResponse(200, json.dumps(told).encode(), {"content-type": "application/json"})
 
     server = HttpServer(answer, "127.0.0.1", 0, 1000)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{await server.start()}/role")
