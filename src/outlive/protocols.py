@@ -321,6 +321,8 @@ class AgentTurn:
     profile: str = "default"
     max_turns: int | None = None
     max_usd: float | None = None
+    turn_seconds: float | None = None
+    """Wall time after which the turn is ended; None for the agent's own limit."""
 
 
 class Agent(Protocol):

@@ -96,6 +96,19 @@ class Settings(BaseSettings):
     max_usd_per_turn: float | None = Field(None, gt=0, description="Money one turn may cost, in US dollars.")
     max_agent_turns: int | None = Field(None, gt=0, description="Model calls one turn may make.")
     turn_seconds: float = Field(1800.0, gt=0, description="Wall time one turn may take.")
+    max_usd_per_session: float | None = Field(
+        None,
+        gt=0,
+        description="Money one session may cost; this limit and the next three hold where `limits set` says nothing.",
+    )
+    max_usd_per_day: float | None = Field(None, gt=0, description="Money one tenant may spend in a UTC day.")
+    max_usd_per_month: float | None = Field(None, gt=0, description="Money one tenant may spend in a UTC month.")
+    max_concurrent_turns: int | None = Field(
+        None, gt=0, description="Turns of one tenant that may run at one time, on all workers together."
+    )
+    control_seconds: float = Field(
+        5.0, gt=0, le=3600, description="How old a worker's knowledge of limits and kill switch may be."
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")

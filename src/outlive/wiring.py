@@ -19,6 +19,8 @@ from outlive.agents.workspace import DiskWorkspaces
 from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock, new_id
 from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
+from outlive.core.quotas import NAMES as QUOTAS
+from outlive.core.quotas import Quotas
 from outlive.core.turns import CrashPolicy
 from outlive.databases import Databases, embedded_file, open_hot_cache
 from outlive.errors import AgentFailed, Invalid
@@ -216,9 +218,13 @@ def _policy(settings: Settings) -> Policy:
         grace_seconds=settings.grace_seconds,
         profile=settings.profile,
         region=settings.region,
-        max_usd_per_turn=settings.max_usd_per_turn,
-        max_agent_turns=settings.max_agent_turns,
+        quotas=_quotas(settings),
+        control_seconds=settings.control_seconds,
     )
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(**{name: getattr(settings, name) for name in QUOTAS})
 
 
 async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Queue, Objects]:

@@ -98,7 +98,7 @@ class ClaudeAgent:
         if self._closed:
             raise _closed()
         run = self._runs[start.turn.root] = _Run(start, self._wire(start))
-        deadline = asyncio.get_running_loop().call_later(self._turn_seconds, self._expire, run)
+        deadline = asyncio.get_running_loop().call_later(self._seconds(start.turn), self._expire, run)
         try:
             async with aclosing(run.messages()) as messages:
                 async for message in messages:
@@ -125,8 +125,11 @@ class ClaudeAgent:
             run.wire.fail(_closed())
             await run.wire.close()
 
+    def _seconds(self, turn: AgentTurn) -> float:
+        return self._turn_seconds if turn.turn_seconds is None else turn.turn_seconds
+
     def _expire(self, run: _Run) -> None:
-        limit = f"{self._turn_seconds:g} seconds"
+        limit = f"{self._seconds(run.start.turn):g} seconds"
         run.wire.fail(AgentFailed(f"the turn took longer than {limit}.", fix="Ask for less, or raise turn_seconds."))
 
     async def _end(self, run: _Run) -> None:

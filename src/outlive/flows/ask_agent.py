@@ -23,7 +23,7 @@ async def ask_agent(
 ) -> Turn:
     """Run one turn; the same `message_id` again gives the same turn, not a second one.
 
-    `Conflict` when another worker held the session for `wait_seconds`; otherwise as `run_turn`.
+    `Conflict` when the session was busy for `wait_seconds`; otherwise as `run_turn`.
     """
     now = engine.clock.now()
     inbound = Inbound(key, message_id or engine.new_id(), text, now)
@@ -32,5 +32,5 @@ async def ask_agent(
         if isinstance(turn, Turn):
             return turn
         if engine.clock.now() > now + wait_seconds:
-            raise Conflict(f"session {key} is busy: another worker holds it.", fix="Try again later.")
+            raise Conflict(f"session {key} is busy: {turn.reason}.", fix="Try again later.")
         await engine.clock.sleep(PAUSE)

@@ -47,6 +47,7 @@ class TurnOnDisk:
         self.workspace = workspace
         self.state = state
         self.agent_session_id: str | None = None
+        self.began = engine.clock.now()
         self.flushing = asyncio.Lock()
 
     def labels(self, *, complete: bool) -> dict[str, Any]:
@@ -141,6 +142,8 @@ def _line(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
         cache_read_tokens=used.cache_read_tokens,
         cache_write_tokens=used.cache_write_tokens,
         prompt_version=done.prompt_version,
+        agent_turns=used.agent_turns,
+        seconds=round(max(turn.engine.clock.now() - turn.began, 0.0), 3),
     )
     now, worker = turn.engine.clock.now(), turn.engine.worker
     return ledger_line(turn.lease.head, turn.inbound, result, at=now, fence=turn.lease.fence, worker=worker)

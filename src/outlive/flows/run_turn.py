@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from outlive.core.ledger import PATH, LedgerLine, find_message
 from outlive.core.messages import Inbound, check_inbound
+from outlive.core.quotas import Refusal
 from outlive.core.turns import Adopt, Continue, Known, Start, Unsure, after_crash, look_up
 from outlive.errors import AgentFailed, LeaseLost, NotFound, OutliveError
+from outlive.flows.admit_turn import Admitted, admitted, count_for_others, refused
 from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
@@ -21,6 +23,7 @@ from outlive.flows.hydrate_tree import hydrate_tree
 from outlive.flows.read_ledger import read_line
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
+from outlive.flows.watch_stop import Halt, halted_when_told, stopped_by
 from outlive.protocols import AgentTurn, OnEvent, SessionSeen, TurnDone, Workspace
 
 
@@ -30,7 +33,11 @@ class Turn:
 
     line: LedgerLine
     how: str
-    """`ran`, `continued` (a dead worker's turn was finished), `adopted` (only its commit was missing), `repeat`."""
+    """How the line came about.
+
+    `ran`, `continued` (a dead worker's turn was finished), `adopted` (only its commit was missing), `repeat`, `refused`
+    (a limit or the kill switch kept the agent from being asked; the reply says so).
+    """
     session_id: str
     before: int
     """The version it started from; equal to `after` for a repeat."""
@@ -41,7 +48,8 @@ class Turn:
 async def run_turn(
     engine: Engine, inbound: Inbound, *, profile: str = "default", on_event: OnEvent | None = None
 ) -> Turn | Busy:
-    """Answer one message, or find the answer it has had; `Busy` when another worker holds the session.
+    """Answer one message, or find the answer it has had; `Busy` when another worker holds the session, or all of the
+    tenant's turns run that may.
 
     Raises `Invalid` for a message that cannot be accepted, `LeaseLost` when another worker took over, `AgentFailed` and
     `Unavailable` when the turn could not be run or made durable: nothing of it counts then, and it may be tried again.
@@ -58,6 +66,9 @@ async def run_turn(
     try:
         async with renewed(engine, lease) as lost:
             turn = await _answer(_Asked(engine, stores, lease, inbound, trace, on_event, lost))
+        if isinstance(turn, Busy):
+            await lease.release()
+            return turn
         with trace.step("deliver"):
             head = await deliver_pending(engine, stores, lease.head, known=turn.line)
         with trace.step("release"):
@@ -82,28 +93,43 @@ class _Asked:
     trace: Trace
     on_event: OnEvent | None
     lost: asyncio.Event
+    allowed: Admitted | Refusal = field(default_factory=Admitted)
 
 
-async def _answer(asked: _Asked) -> Turn:
+async def _answer(asked: _Asked) -> Turn | Busy:
     lease, before = asked.lease, asked.lease.head.version
-    line, how = await _settle(asked)
+    settled = await _settle(asked)
+    if isinstance(settled, Busy):
+        return settled
+    line, how = settled
     return Turn(line, how, lease.head.session_id, before, lease.head.version, asked.trace)
 
 
-async def _settle(asked: _Asked) -> tuple[LedgerLine, str]:
-    """The line that answers the message, and how it came about."""
+async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy:
+    """The line that answers the message, and how it came about; what costs no money needs no leave."""
     engine, stores, lease, inbound = asked.engine, asked.stores, asked.lease, asked.inbound
     known = look_up(lease.head, inbound.message_id, inbound.sent_at)
     if isinstance(known, Known):
+        await count_for_others(engine, stores, lease)
         return await read_line(engine, stores, lease.head, known.answered.offset), "repeat"
     flushes = await find_flushes(engine, stores, lease.head) if lease.dirty else []
     plan = after_crash(flushes, inbound.message_id, engine.policy.on_crash)
     if isinstance(plan, Adopt):
         with asked.trace.step("commit"):
-            return await adopt(engine, stores, lease, plan.flush), "adopted"
-    async with _workspace(engine, stores, lease) as workspace:
+            line = await adopt(engine, stores, lease, plan.flush)
+        await count_for_others(engine, stores, lease)
+        return line, "adopted"
+    async with admitted(engine, stores, lease) as allowed:
+        if isinstance(allowed, Busy):
+            return allowed
+        plan = Start() if isinstance(allowed, Refusal) else plan
+        return await _in_workspace(replace(asked, allowed=allowed), plan, search=isinstance(known, Unsure))
+
+
+async def _in_workspace(asked: _Asked, plan: Start | Continue, *, search: bool) -> tuple[LedgerLine, str]:
+    async with _workspace(asked.engine, asked.stores, asked.lease) as workspace:
         try:
-            return await _run(asked, plan, workspace, search=isinstance(known, Unsure))
+            return await _run(asked, plan, workspace, search=search)
         except NotFound:
             if isinstance(plan, Start):
                 raise
@@ -139,34 +165,43 @@ async def _run(asked: _Asked, plan: Start | Continue, workspace: Workspace, *, s
     with trace.step("commit") as step:
         line = await commit(turn, done)
         step.found = f"version {line.version}"
-    return line, "continued" if flush else "ran"
+    how = "refused" if isinstance(asked.allowed, Refusal) else "ran"
+    return line, "continued" if flush else how
 
 
 async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone:
-    """Run the agent until it is done or the lease is lost."""
-    running = asyncio.create_task(_events(turn, asked.on_event, continuing=continuing))
-    losing = asyncio.create_task(asked.lost.wait())
+    """Run the agent, if it may, until it is done, the lease is lost, or the operator's stop has run out of patience."""
+    if isinstance(asked.allowed, Refusal):
+        return await refused(asked.allowed, asked.lease.head, asked.on_event)
+    async with halted_when_told(asked.engine, asked.stores, turn.workspace.root) as halt:
+        running = asyncio.create_task(_events(turn, asked.allowed, asked.on_event, continuing=continuing))
+        return stopped_by(halt, await _ended(running, asked.lost, halt))
+
+
+async def _ended(running: asyncio.Task[TurnDone], lost: asyncio.Event, halt: Halt) -> TurnDone:
+    losing = asyncio.create_task(lost.wait())
+    expiring = asyncio.create_task(halt.overdue.wait())
     try:
-        await asyncio.wait({running, losing}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, losing, expiring}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
-            raise LeaseLost
+            raise halt.failure if halt.failure and not lost.is_set() else LeaseLost
         return running.result()
     finally:
-        for task in (running, losing):
+        for task in (running, losing, expiring):
             task.cancel()
         with suppress(asyncio.CancelledError, OutliveError):
             await running
 
 
-async def _events(turn: TurnOnDisk, on_event: OnEvent | None, *, continuing: bool) -> TurnDone:
-    policy = turn.engine.policy
+async def _events(turn: TurnOnDisk, allowed: Admitted, on_event: OnEvent | None, *, continuing: bool) -> TurnDone:
     asked = AgentTurn(
         root=turn.workspace.root,
         prompt=None if continuing else turn.inbound.text,
         agent_session_id=turn.agent_session_id,
         profile=turn.lease.head.profile,
-        max_turns=policy.max_agent_turns,
-        max_usd=policy.max_usd_per_turn,
+        max_turns=allowed.max_agent_turns,
+        max_usd=allowed.max_usd,
+        turn_seconds=allowed.turn_seconds,
     )
     done: TurnDone | None = None
     async with aclosing(turn.engine.agent.run(asked)) as events:

@@ -91,7 +91,8 @@ async def _settle(engine: Engine, delivery: Delivery, outcome: Turn | Busy | Out
             with suppress(Conflict, Unavailable):  # it comes again and is answered from the head
                 await engine.queue.ack(delivery)
         case Busy() | LeaseLost():
-            await _give_back(engine, delivery, BUSY_PAUSE, "another worker holds the session", count=False)
+            reason = outcome.reason if isinstance(outcome, Busy) else outcome.message
+            await _give_back(engine, delivery, BUSY_PAUSE, reason, count=False)
         case _:
             pause = RETRY_PAUSES[min(delivery.receives, len(RETRY_PAUSES)) - 1]
             await _give_back(engine, delivery, pause, str(outcome), count=True)
