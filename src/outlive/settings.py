@@ -96,6 +96,13 @@ class Settings(BaseSettings):
     max_usd_per_turn: float | None = Field(None, gt=0, description="Money one turn may cost, in US dollars.")
     max_agent_turns: int | None = Field(None, gt=0, description="Model calls one turn may make.")
     turn_seconds: float = Field(1800.0, gt=0, description="Wall time one turn may take.")
+    isolation: Literal["auto", "user", "bubblewrap", "none"] = Field(
+        "auto", description="How agents are kept apart; `auto`: `user` for root on Linux, else one tenant at a time."
+    )
+    agent_uids: str = Field("2000000000-2099999999", description="Uids that agents run as; they belong to nobody else.")
+    sandbox_paths: str = Field(
+        "", description="Further files and folders the bubblewrap sandbox shows, read-only, separated by `:`."
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")
