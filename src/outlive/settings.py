@@ -109,6 +109,13 @@ class Settings(BaseSettings):
     control_seconds: float = Field(
         5.0, gt=0, le=3600, description="How old a worker's knowledge of limits and kill switch may be."
     )
+    isolation: Literal["auto", "user", "bubblewrap", "none"] = Field(
+        "auto", description="How agents are kept apart; `auto`: `user` for root on Linux, else one tenant at a time."
+    )
+    agent_uids: str = Field("2000000000-2099999999", description="Uids that agents run as; they belong to nobody else.")
+    sandbox_paths: str = Field(
+        "", description="Further files and folders the bubblewrap sandbox shows, read-only, separated by `:`."
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")

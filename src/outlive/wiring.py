@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import tempfile
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outlive.agents.credentials import KeyPair, credential_source
+from outlive.agents.isolation import Isolation, choose_isolation
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.profiles import Profile, Profiles, load_folder
 from outlive.agents.starter_profile import write_starter
@@ -151,13 +153,14 @@ async def open_app(
     async with AsyncExitStack() as stack:
         model = ModelSettings(provider="scripted") if agent else choose_model(chosen, stand_in=stand_in)
         counts = Counts()
+        isolation = Isolation() if agent else await asyncio.to_thread(isolation_here, chosen)
         table, queue, objects = await _stores(chosen, stack)
         engine = Engine(
             table=counting(table, counts, "table"),
             objects=counting(objects, counts, "objects"),
             queue=counting(queue, counts, "queue"),
-            workspaces=DiskWorkspaces(workspaces_folder(chosen)),
-            agent=agent or await _claude(chosen, model, stack),
+            workspaces=DiskWorkspaces(workspaces_folder(chosen), users=isolation.users, tenancy=isolation.tenancy),
+            agent=agent or await _claude(chosen, model, isolation, stack),
             clock=SystemClock(),
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
@@ -273,7 +276,14 @@ def agent_program() -> Path:
     return find_cli(None)
 
 
-async def _claude(settings: Settings, model: ModelSettings, stack: AsyncExitStack) -> Agent:
+def isolation_here(settings: Settings) -> Isolation:
+    """How the settings keep agents apart, tried out on this machine; `Invalid` when it cannot do that."""
+    hidden = [settings.data, workspaces_folder(settings)]
+    readable = [Path(path) for path in settings.sandbox_paths.split(os.pathsep) if path]
+    return choose_isolation(settings.isolation, uids=settings.agent_uids, hidden=hidden, readable=readable)
+
+
+async def _claude(settings: Settings, model: ModelSettings, isolation: Isolation, stack: AsyncExitStack) -> Agent:
     """The Claude agent; a process that runs no turn never loads the SDK."""
     from outlive.agents.claude import ClaudeAgent  # noqa: PLC0415
     from outlive.testing.scripted_model import ScriptedModel  # noqa: PLC0415
@@ -282,4 +292,5 @@ async def _claude(settings: Settings, model: ModelSettings, stack: AsyncExitStac
     if model.provider == "scripted":
         server = await stack.enter_async_context(ScriptedModel())
         model = ModelSettings("scripted", base_url=server.url)
-    return ClaudeAgent(model, Profiles(settings.profiles), turn_seconds=settings.turn_seconds)
+    profiles = Profiles(settings.profiles)
+    return ClaudeAgent(model, profiles, turn_seconds=settings.turn_seconds, isolation=isolation)

@@ -26,6 +26,7 @@ from claude_agent_sdk import (
     UserMessage,
 )
 
+from outlive.agents.isolation import Isolation
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions, arguments, environment
 from outlive.agents.outcome import failure, stop_reason, tool_summary
@@ -64,11 +65,12 @@ class ClaudeAgent:
         *,
         turn_seconds: float = 1800.0,
         options: CliOptions | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
         """`turn_seconds` is the wall time after which a turn is ended; `Invalid` when no model can be reached."""
         model_variables(model, os.environ)
         self._model, self._profiles, self._turn_seconds = model, profiles, turn_seconds
-        self._options = options or CliOptions()
+        self._options, self._isolation = options or CliOptions(), isolation or Isolation()
         self._runs: dict[Path, _Run | None] = {}
         """Turns by their root; None while one is prepared."""
         self._closed = False
@@ -148,7 +150,10 @@ class ClaudeAgent:
             *arguments(turn, model, options, prompt_file=equipment.prompt_file),
         ]
         env = environment(turn.root, model, options, inherited=os.environ, is_root=os.geteuid() == 0)
-        return _WireTransport(command, cwd=turn.root / "work", env={**env, **start.variables})
+        launch = self._isolation.launch(turn.root, command, {**env, **start.variables})
+        return _WireTransport(
+            launch.command, cwd=turn.root / "work", env=launch.env, user=launch.user, secrets=launch.secrets
+        )
 
 
 def _closed() -> AgentFailed:
