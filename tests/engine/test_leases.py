@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from outlive.errors import LeaseLost
-from outlive.flows.hold_lease import Busy
+from outlive.flows.hold_lease import Busy, Lease, acquire
 from outlive.flows.run_turn import run_turn
 from outlive.protocols import TextPart
 from outlive.testing.clock import SkewedClock
+from tests.engine.conftest import KEY
 
 
 async def _overtaken(world, *, paused_for: float = 31.0):
@@ -145,3 +146,18 @@ async def test_a_long_turn_keeps_its_lease(world) -> None:
 
     turn = await run_turn(world.worker("w1"), world.message("one"), on_event=long)
     assert (turn.after, seen) == (1, [Busy()])
+
+
+@pytest.mark.promise("P1")
+async def test_a_renewal_that_waits_for_a_commit_does_not_undo_it(world) -> None:
+    """A renewal asked for while a commit is on its way prolongs the lease of the new head, not of the old one."""
+    engine = world.worker()
+    turn = await world.turn(engine, "one")
+    lease = await acquire(engine, engine.stores(KEY.tenant).table, turn.session_id)
+    assert isinstance(lease, Lease)
+    async with lease.writing:  # both wait, the commit first
+        commit = asyncio.create_task(lease.commit(replace(lease.head, version=7)))
+        renewal = asyncio.create_task(lease.renew())
+        await asyncio.sleep(0)
+    await asyncio.gather(commit, renewal)
+    assert (lease.head.version, (await world.head()).version) == (7, 7)

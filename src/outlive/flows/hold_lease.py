@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -51,16 +51,16 @@ class Lease:
 
     async def commit(self, head: Head) -> None:
         """Move the head, if version and fence are still ours; `LeaseLost` otherwise, and nothing has changed."""
-        await self._write(head, Keep())
+        await self._write(lambda _: head, Keep())
 
     async def renew(self) -> None:
         """Prolong the lease."""
         until = self._engine.clock.now() + self._engine.policy.lease_seconds
-        await self._write(self.head, Hold(self._owner, until))
+        await self._write(lambda head: head, Hold(self._owner, until))
 
     async def release(self, head: Head | None = None) -> None:
         """Give the session back, and write `head` in the same step."""
-        await self._write(self._settled(head or self.head), Free())
+        await self._write(lambda written: self._settled(head or written), Free())
 
     async def remove(self) -> None:
         """Delete the head; `LeaseLost` when it is no longer ours."""
@@ -73,8 +73,13 @@ class Lease:
     def _settled(self, head: Head) -> Head:
         return head if self.dirty else settled(head, self.fence)
 
-    async def _write(self, head: Head, lease: LeaseChange) -> None:
+    async def _write(self, change: Callable[[Head], Head], lease: LeaseChange) -> None:
+        """One write at a time, and each from the head as the one before it left it.
+
+        A renewal that took the head before it waited for a commit would write the old one over it.
+        """
         async with self.writing:
+            head = change(self.head)
             self._row = await write_settled(
                 self._table, self._row, encode_head(head), lease, head.expires_at, self._engine.clock
             )
