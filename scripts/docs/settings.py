@@ -54,7 +54,7 @@ def _default(field: FieldInfo) -> str:
     if field.default_factory is not None:
         described = inspect.getdoc(field.default_factory) or "computed"
         return described.split("\n", 1)[0].rstrip(".")
-    if field.default is None or field.default == "":
+    if field.default in (None, "", ()):
         return "empty"
     return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
 
@@ -73,5 +73,7 @@ def _allowed(field: FieldInfo) -> str:
 def _kind(annotation: object) -> str:
     if typing.get_origin(annotation) is Literal:
         return ", ".join(f"`{value}`" for value in typing.get_args(annotation))
+    if typing.get_origin(annotation) is tuple:
+        return f"{KINDS[typing.get_args(annotation)[0]]}, any number, separated by commas"
     kinds = [kind for kind in (typing.get_args(annotation) or (annotation,)) if kind is not type(None)]
     return " or ".join(KINDS[kind] for kind in kinds)

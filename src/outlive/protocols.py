@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from outlive.core.approvals import Approval, Decided, DeferredCall
 from outlive.core.records import (
     Absent,
     AgentEvent,
@@ -42,10 +43,13 @@ __all__ = [  # the records cross the seams: whoever implements one finds them on
     "Agent",
     "AgentEvent",
     "AgentTurn",
+    "Approval",
     "At",
     "Channel",
     "Clock",
     "DeadLetter",
+    "Decided",
+    "DeferredCall",
     "Delivery",
     "Expected",
     "FileContent",
@@ -323,6 +327,10 @@ class AgentTurn:
     max_usd: float | None = None
     turn_seconds: float | None = None
     """Wall time after which the turn is ended; None for the agent's own limit."""
+    decision: Decided | None = None
+    """The verdict on the call that the last turn was waiting for; then there is no prompt."""
+    lifted_rules: tuple[str, ...] = ()
+    """Rules that no longer ask in this session; what they cover runs."""
 
 
 class Agent(Protocol):

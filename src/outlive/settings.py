@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from outlive.errors import Invalid
 
@@ -116,6 +117,13 @@ class Settings(BaseSettings):
     sandbox_paths: str = Field(
         "", description="Further files and folders the bubblewrap sandbox shows, read-only, separated by `:`."
     )
+    approve: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Tool calls that a person has to allow: permission rules, separated by commas."
+    )
+    approval_seconds: float = Field(1800.0, gt=0, le=2_160_000, description="How long such a call waits for a person.")
+    approvers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Senders who may allow every call, beside the one whose message led to it."
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")
@@ -131,6 +139,14 @@ class Settings(BaseSettings):
         if secret and any(character.isspace() for character in secret.get_secret_value()):
             raise ValueError("there is white space in it")
         return secret
+
+    @field_validator("approve", "approvers", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Commas inside parentheses belong to a rule."""
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in re.split(r",(?![^(]*\))", value) if part.strip())
 
     @property
     def database(self) -> Path:

@@ -14,6 +14,7 @@ from pathlib import Path
 from outlive.agents.credentials import KeyPair, credential_source
 from outlive.agents.isolation import Isolation, choose_isolation
 from outlive.agents.models import ModelSettings, model_variables
+from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profile, Profiles, load_folder
 from outlive.agents.starter_profile import write_starter
 from outlive.agents.tree import IGNORED
@@ -223,6 +224,8 @@ def _policy(settings: Settings) -> Policy:
         region=settings.region,
         quotas=_quotas(settings),
         control_seconds=settings.control_seconds,
+        approval_seconds=settings.approval_seconds,
+        approvers=settings.approvers,
     )
 
 
@@ -292,5 +295,5 @@ async def _claude(settings: Settings, model: ModelSettings, isolation: Isolation
     if model.provider == "scripted":
         server = await stack.enter_async_context(ScriptedModel())
         model = ModelSettings("scripted", base_url=server.url)
-    profiles = Profiles(settings.profiles)
-    return ClaudeAgent(model, profiles, turn_seconds=settings.turn_seconds, isolation=isolation)
+    profiles, options = Profiles(settings.profiles), CliOptions(ask=settings.approve)
+    return ClaudeAgent(model, profiles, turn_seconds=settings.turn_seconds, options=options, isolation=isolation)

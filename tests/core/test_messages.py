@@ -72,8 +72,8 @@ def test_the_longest_accepted_message_fits_into_a_queue(character: str) -> None:
 
 def test_a_message_of_a_newer_outlive_is_told_apart() -> None:
     """A queued message of a newer schema is `SchemaTooNew` whatever its fields are, not damaged."""
-    with pytest.raises(SchemaTooNew, match="schema 2"):
-        decode_inbound(b'[2,{"unheard":"of"}]')
+    with pytest.raises(SchemaTooNew, match="schema 3"):
+        decode_inbound(b'[3,{"unheard":"of"}]')
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,15 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import claude_agent_sdk
 from claude_agent_sdk import (
     AssistantMessage,
     ClaudeAgentOptions,
     ClaudeSDKClient,
+    HookCallback,
+    HookMatcher,
     Message,
     ResultMessage,
     StreamEvent,
@@ -26,15 +29,19 @@ from claude_agent_sdk import (
     UserMessage,
 )
 
+from outlive.agents.approval_gate import Gate, Handover
+from outlive.agents.approval_rules import parse_rules
+from outlive.agents.deferred_calls import WaitingCall
 from outlive.agents.isolation import Isolation
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions, arguments, environment
 from outlive.agents.outcome import failure, stop_reason, tool_summary
 from outlive.agents.profiles import Profiles
 from outlive.agents.servers import Server, server_faults
-from outlive.agents.start import CONTINUE, Start, prepare, tidy
+from outlive.agents.start import CONTINUE, Start, prepare, tidy, with_question
 from outlive.agents.transcript import forget_turn
 from outlive.agents.wire import Wire
+from outlive.core.approvals import TOOL_DEFERRED
 from outlive.errors import AgentFailed, Conflict, OutliveError
 from outlive.protocols import (
     AgentEvent,
@@ -49,6 +56,10 @@ from outlive.protocols import (
 
 RESUME_SECONDS = 5.0
 """How long a continued turn may take to go on by itself; a transcript of 50 MB takes about 2 s to load."""
+TAKE_UP_SECONDS = 60.0
+"""How long the CLI may take until it makes a call that was allowed."""
+GATE_SECONDS = 3600.0
+"""How long the CLI waits for the gate's word on a call: without one it would make it."""
 
 
 class _WireTransport(Wire, Transport):
@@ -67,10 +78,11 @@ class ClaudeAgent:
         options: CliOptions | None = None,
         isolation: Isolation | None = None,
     ) -> None:
-        """`turn_seconds` is the wall time after which a turn is ended; `Invalid` when no model can be reached."""
+        """`turn_seconds` is the wall time after which a turn is ended; `Invalid` for no model or a broken rule."""
         model_variables(model, os.environ)
         self._model, self._profiles, self._turn_seconds = model, profiles, turn_seconds
         self._options, self._isolation = options or CliOptions(), isolation or Isolation()
+        parse_rules(self._options.ask)
         self._runs: dict[Path, _Run | None] = {}
         """Turns by their root; None while one is prepared."""
         self._closed = False
@@ -80,7 +92,7 @@ class ClaudeAgent:
             raise Conflict(f"a turn is running in {turn.root} already.", fix="Wait for it, or interrupt it.")
         self._runs[turn.root] = None
         try:
-            start = await asyncio.to_thread(lambda: prepare(turn, self._profiles.load(turn.profile)))
+            start = await asyncio.to_thread(lambda: prepare(turn, self._profiles.load(turn.profile), self._options.ask))
             async with aclosing(self._answered(start) if start.done else self._asked(start)) as events:
                 async for event in events:
                     yield event
@@ -107,6 +119,8 @@ class ClaudeAgent:
                     for event in run.reader.events(message):
                         yield event
             done = run.reader.done(start)
+            if done.stop_reason == TOOL_DEFERRED:
+                done = await asyncio.to_thread(with_question, done, start)
             await asyncio.to_thread(forget_turn, start.turn.root)
             yield done
         except OutliveError:
@@ -145,9 +159,10 @@ class ClaudeAgent:
     def _wire(self, start: Start) -> _WireTransport:
         turn, equipment = start.turn, start.equipment
         options, model = equipment.options(self._options), equipment.model(self._model)
+        settings = Handover(start.allowed, turn.root / "tmp").settings() if start.allowed else None
         command = [
             str(find_cli(options.cli_path)),
-            *arguments(turn, model, options, prompt_file=equipment.prompt_file),
+            *arguments(turn, model, options, prompt_file=equipment.prompt_file, settings=settings),
         ]
         env = environment(turn.root, model, options, inherited=os.environ, is_root=os.geteuid() == 0)
         launch = self._isolation.launch(turn.root, command, {**env, **start.variables})
@@ -177,7 +192,7 @@ class _Run:
 
     def __init__(self, start: Start, wire: _WireTransport) -> None:
         self.start, self.wire = start, wire
-        self.client = ClaudeSDKClient(_sdk_options(start.equipment.skills), transport=wire)
+        self.client = ClaudeSDKClient(_sdk_options(start.equipment.skills, _gate(start, wire)), transport=wire)
         self.reader = _Reader(start.equipment.profile.servers)
         self._stop_asked = False
         self._asked = False
@@ -203,13 +218,20 @@ class _Run:
         return True
 
     async def _ask(self) -> None:
-        if self.start.prompt is not None:
+        if self.start.allowed is not None:
+            await self._make_the_call(self.start.allowed)
+        elif self.start.prompt is not None:
             await self.client.query(self.start.prompt)
         else:
             await self._wait_for_resumption()
         self._asked = True
         if self._stop_asked:
             await self.interrupt()
+
+    async def _make_the_call(self, call: WaitingCall) -> None:
+        """The CLI makes it by itself, once it is let go."""
+        if not await Handover(call, self.start.turn.root / "tmp").let_go(TAKE_UP_SECONDS):
+            raise AgentFailed("the CLI did not take up the call that was allowed.")
 
     async def _wait_for_resumption(self) -> None:
         """The CLI goes on by itself. When it does not, it never says so: then it is told to."""
@@ -219,7 +241,16 @@ class _Run:
             await self.client.query(CONTINUE)
 
 
-def _sdk_options(skills: list[str]) -> ClaudeAgentOptions:
+def _gate(start: Start, wire: Wire) -> Gate | None:
+    """What is asked before each tool call; None where nobody ever has to be asked."""
+    turn = start.turn
+    if not start.rules and start.allowed is None:
+        return None
+    cwd = str(turn.root / "work")
+    return Gate(start.rules, turn.lifted_rules, wire.batch, cwd=cwd, allowed=start.allowed)
+
+
+def _sdk_options(skills: list[str], gate: Gate | None) -> ClaudeAgentOptions:
     """What the SDK tells the CLI once it runs; everything else is in its arguments and its environment."""
     return ClaudeAgentOptions(
         system_prompt={"type": "custom", "prompt": "", "snapshot": False},  # a changed prompt reaches live sessions
@@ -227,6 +258,7 @@ def _sdk_options(skills: list[str]) -> ClaudeAgentOptions:
         verbatim_prompts=True,  # otherwise "@/any/file" in a message reads the file, and "/clear" forgets the session
         setting_sources=[],
         strict_mcp_config=True,
+        hooks={"PreToolUse": [HookMatcher(hooks=[cast("HookCallback", gate)], timeout=GATE_SECONDS)]} if gate else None,
     )
 
 

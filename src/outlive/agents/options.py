@@ -59,6 +59,8 @@ class CliOptions:
     """Further rules by what becomes of a call: `allow` or `deny`."""
     extra: tuple[str, ...] = ()
     """Further arguments."""
+    ask: tuple[str, ...] = ()
+    """Permission rules of the calls that a person has to allow; see docs/how-to/approvals.md."""
     cli_path: Path | None = None
     """The CLI; None for the one that comes with the SDK."""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +97,14 @@ def _places(root: Path) -> dict[str, str]:
 # ------------------------------------------------------------------------------------------- arguments
 
 
-def arguments(turn: AgentTurn, model: ModelSettings, options: CliOptions, *, prompt_file: Path) -> list[str]:
+def arguments(
+    turn: AgentTurn,
+    model: ModelSettings,
+    options: CliOptions,
+    *,
+    prompt_file: Path,
+    settings: Mapping[str, object] | None = None,
+) -> list[str]:
     """The CLI's arguments for one turn: the ones the SDK itself would build for these options."""
     return [
         *("--output-format", "stream-json", "--verbose"),
@@ -107,10 +116,14 @@ def arguments(turn: AgentTurn, model: ModelSettings, options: CliOptions, *, pro
         *(("--model", model.model) if model.model else ()),
         *("--permission-mode", options.permission_mode),
         *((f"--resume={turn.agent_session_id}",) if turn.agent_session_id else ()),
-        *("--settings", json.dumps({**SETTINGS, "permissions": options.rules} if options.rules else SETTINGS)),
+        *("--settings", json.dumps(_settings(options, settings or {}))),
         *options.extra,
         "--include-partial-messages",
         "--strict-mcp-config",
         "--setting-sources=",
         *("--input-format", "stream-json"),
     ]
+
+
+def _settings(options: CliOptions, more: Mapping[str, object]) -> dict[str, object]:
+    return {**SETTINGS, **({"permissions": options.rules} if options.rules else {}), **more}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from outlive.agents.approval_rules import parse_rules
 from outlive.agents.json_lines import At, JsonFile
 from outlive.agents.permission_rules import check_rules, check_tools
+from outlive.errors import Invalid
 
 SETTINGS_FILE = "settings.json"
 KEYS = ("tools", "extra_tools", "permissions", "model", "memory", "max_turns", "max_usd")
@@ -39,6 +41,7 @@ def read_settings(file: JsonFile | None) -> ProfileSettings:
     file.keys((), given, KEYS)
     rules = file.table(("permissions",), given.get("permissions", {}))
     file.keys(("permissions",), rules, PERMISSIONS)
+    _check_asking(file, rules.get("ask", []))
     return ProfileSettings(
         tools=check_tools(file, ("tools",), given["tools"]) if "tools" in given else None,
         extra_tools=check_tools(file, ("extra_tools",), given.get("extra_tools", [])),
@@ -48,6 +51,15 @@ def read_settings(file: JsonFile | None) -> ProfileSettings:
         max_usd=_max_usd(file, given.get("max_usd")),
         **{name: check_rules(file, ("permissions", name), rules.get(name, [])) for name in PERMISSIONS},
     )
+
+
+def _check_asking(file: JsonFile, value: object) -> None:
+    """These are matched by us, not by the CLI: a pattern that we cannot match is refused."""
+    for place, rule in enumerate(check_rules(file, ("permissions", "ask"), value)):
+        try:
+            parse_rules([rule])
+        except Invalid as error:
+            file.refuse(("permissions", "ask", place), error.message, fix=error.fix or "Leave it out.")
 
 
 def _max_turns(file: JsonFile, value: object) -> int | None:

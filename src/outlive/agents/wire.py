@@ -19,6 +19,37 @@ END_SECONDS = 5.0
 """How long a CLI that takes no more input may take to end."""
 
 
+class Batch:
+    """The tool calls of the model's message that is being read, of the main conversation."""
+
+    def __init__(self) -> None:
+        self._calls: set[str] = set()
+        self._moved = asyncio.Event()
+        self._ended = False
+
+    def note(self, message: dict[str, Any]) -> None:
+        """Take in what the CLI says."""
+        if message.get("parent_tool_use_id") is not None:
+            return
+        match message:
+            case {"type": "stream_event", "event": {"type": "message_start"}}:
+                self._calls, self._ended = set(), False
+            case {"type": "stream_event", "event": {"content_block": {"type": "tool_use", "id": str(call)}}}:
+                self._calls.add(call)
+            case {"type": "stream_event", "event": {"type": "message_stop"}}:
+                self._ended = True
+                self._moved.set()
+
+    async def is_alone(self, tool_use_id: str, seconds: float) -> bool:
+        """Whether this is its message's only call, known once the message has ended; False when that cannot be said."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not (self._ended and tool_use_id in self._calls):
+                    self._moved.clear()
+                    await self._moved.wait()
+        return self._ended and self._calls == {tool_use_id}
+
+
 class Wire:
     """What the SDK asks of a transport, over a supervised process with exactly the given environment."""
 
@@ -38,6 +69,7 @@ class Wire:
         self._abandoned = False
         self.at_work = asyncio.Event()
         """Set once the CLI works on a turn."""
+        self.batch = Batch()
 
     async def connect(self) -> None:
         """Start the CLI."""
@@ -105,6 +137,7 @@ class Wire:
         self._check_end(code, self._started.last_words)
 
     def _note(self, message: dict[str, Any]) -> None:
+        self.batch.note(message)
         match message:
             case {"type": "result"}:
                 self._result = message

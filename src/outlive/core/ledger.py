@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from outlive.core.approvals import Approval, approval_from_json
 from outlive.core.keys import message_digest
 from outlive.errors import Corrupt
 
 PATH = "ledger.jsonl"
+_OPTIONAL = ("approval", "lifted")
+"""Left out of the line when empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +48,28 @@ class LedgerLine:
     """Model calls."""
     seconds: float = 0.0
     """Wall time of the agent."""
+    approval: Approval | None = None
+    """The question that is open after this turn."""
+    lifted: str = ""
+    """The rule that no longer asks from this turn on."""
 
 
 def encode_line(line: LedgerLine) -> bytes:
     """The line as stored, newline included; lone surrogates and NUL survive as JSON escapes."""
-    return json.dumps(asdict(line), separators=(",", ":")).encode() + b"\n"
+    fields = asdict(line)
+    for name in _OPTIONAL:
+        if not fields[name]:
+            del fields[name]
+    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
 
 
 def decode_line(raw: bytes) -> LedgerLine:
     """A line back; unknown fields of a later version are left out; `Corrupt` when it is none."""
     try:
         fields: dict[str, Any] = json.loads(raw)
-        return LedgerLine(**{name: fields[name] for name in LedgerLine.__dataclass_fields__ if name in fields})
-    except (ValueError, KeyError, TypeError) as error:
+        known = {name: fields[name] for name in LedgerLine.__dataclass_fields__ if name in fields}
+        return LedgerLine(**{**known, "approval": approval_from_json(fields.get("approval"))})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Corrupt(
             "a line of ledger.jsonl cannot be read.", fix="Rewind the session to an older version."
         ) from error

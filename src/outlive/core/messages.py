@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
+from outlive.core.approvals import Answer, check_answer
 from outlive.core.keys import MAX_MESSAGE_ID_BYTES, SessionKey, check_part, parse_session_key
 from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
 
-SCHEMA = 1
+SCHEMA = 2
+SCHEMA_WITHOUT_ANSWER = 1
+"""Still written for a message that answers nothing: older workers of a mixed fleet can read it."""
 MAX_TEXT_BYTES = 192 * 1024
 """Of the text in its JSON form: a message has to fit into one queue entry of 256 KB (SQS) with its envelope."""
 
@@ -23,6 +26,8 @@ class Inbound:
     text: str
     sent_at: float
     sender: str = ""
+    answer: Answer | None = None
+    """To a question of the agent; `text` says the same in words."""
 
 
 def check_inbound(inbound: Inbound) -> None:
@@ -32,6 +37,8 @@ def check_inbound(inbound: Inbound) -> None:
         check_part("sender", inbound.sender, MAX_MESSAGE_ID_BYTES)
     if not inbound.text.strip():
         raise Invalid("text is empty.", fix="Send at least one visible character.")
+    if inbound.answer is not None:
+        check_answer(inbound.answer)
     size = len(json.dumps(inbound.text)) - 2
     if size > MAX_TEXT_BYTES:
         fix = f"Send {MAX_TEXT_BYTES:,} bytes at most, or a file."
@@ -40,7 +47,11 @@ def check_inbound(inbound: Inbound) -> None:
 
 def encode_inbound(inbound: Inbound) -> bytes:
     """The message as it travels in a queue or lies in a flush."""
-    fields = [SCHEMA, str(inbound.key), inbound.message_id, inbound.text, inbound.sent_at, inbound.sender]
+    plain = [str(inbound.key), inbound.message_id, inbound.text, inbound.sent_at, inbound.sender]
+    if inbound.answer is None:
+        fields: list[object] = [SCHEMA_WITHOUT_ANSWER, *plain]
+    else:
+        fields = [SCHEMA, *plain, astuple(inbound.answer)]
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -50,8 +61,9 @@ def decode_inbound(body: bytes) -> Inbound:
         schema, *fields = json.loads(body)
         if schema > SCHEMA:
             raise SchemaTooNew(f"the queued message has schema {schema}.", fix="Upgrade outlive on this worker.")
-        key, message_id, text, sent_at, sender = fields
-        return Inbound(parse_session_key(key), message_id, text, sent_at, sender)
+        key, message_id, text, sent_at, sender, *answers = fields
+        answer = Answer(*answers[0]) if answers else None
+        return Inbound(parse_session_key(key), message_id, text, sent_at, sender, answer)
     except (ValueError, TypeError, AttributeError, Invalid) as error:
         fix = "See the dead letter for its bytes, and send the message anew."
         raise Corrupt("the queued message cannot be read.", fix=fix) from error

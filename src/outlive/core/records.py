@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from outlive.core.approvals import Approval, DeferredCall
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -192,6 +194,8 @@ class TurnDone:
     """Of the profile that it ran as; empty when nobody was asked."""
     notices: tuple[str, ...] = ()
     """What did not go as it should, though the turn went on; each one line for people."""
+    deferred: DeferredCall | None = None
+    """The call that has to be allowed before the agent goes on; the stop reason is `tool_deferred`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,8 @@ class Reply:
     """The inbound message it answers: repeats of one reply carry the same id."""
     turn: int
     text: str
+    question: Approval | None = None
+    """What it asks, for channels that draw buttons; the text asks the same in words."""
 
 
 Expected = Absent | At

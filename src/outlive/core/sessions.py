@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from typing import Any
 
+from outlive.core.approvals import Approval, approval_from_json, approval_json
 from outlive.core.keys import DIGEST_LENGTH, SessionId
 from outlive.core.manifests import refs_from_json, refs_json
 from outlive.core.packs import PackRef
 from outlive.errors import Corrupt, SchemaTooNew
 
-SCHEMA = 1
+SCHEMA = 2
+SCHEMA_WITHOUT_APPROVALS = 1
+"""Still written for a head that has none: older workers of a mixed fleet can read it."""
 ANSWERED_WINDOW = 64
 SESSION_TTL = 25 * 86400.0
 """Sliding, in seconds: the original design's 25 days."""
@@ -87,6 +90,10 @@ class Head:
     summary: Summary = Summary()
     region: str = "local"
     last_active_region: str = "local"
+    approval: Approval | None = None
+    """The tool call that waits for a person."""
+    lifted_rules: tuple[str, ...] = ()
+    """Rules that no longer ask in this session."""
 
     @property
     def expires_at(self) -> float:
@@ -98,12 +105,18 @@ def encode_head(head: Head) -> bytes:
     """The head as stored."""
     fields = {name: getattr(head, name) for name in _PLAIN}
     fields |= {
-        "schema": SCHEMA,
+        "schema": SCHEMA_WITHOUT_APPROVALS,
         "packs": refs_json(head.packs),
         "answered": _window_json(head.answered),
         "outbox": [[p.message_id, p.session_key, p.turn, p.offset] for p in head.outbox],
         "summary": asdict(head.summary),
     }
+    if head.approval or head.lifted_rules:
+        fields |= {
+            "schema": SCHEMA,
+            "approval": approval_json(head.approval),
+            "lifted_rules": head.lifted_rules,
+        }
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -133,6 +146,8 @@ def _head_from(fields: Mapping[str, Any], name: str) -> Head:
             answered=_window_from_json(fields["answered"]),
             outbox=tuple(Pending(*value) for value in fields["outbox"]),
             summary=Summary(**fields["summary"]),
+            approval=approval_from_json(fields.get("approval")),
+            lifted_rules=tuple(fields.get("lifted_rules", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Corrupt(
@@ -165,7 +180,7 @@ _PLAIN = (
     "session_id", "key", "created_at", "updated_at", "version", "agent_session_id", "profile", "prompt_version",
     "clean_fence", "lineage", "ledger_size", "answered_until", "region", "last_active_region",
 )  # fmt: skip
-_FIELDS = {*_PLAIN, "schema", "packs", "answered", "outbox", "summary"}
+_FIELDS = {*_PLAIN, "schema", "packs", "answered", "outbox", "summary", "approval", "lifted_rules"}
 
 
 @dataclass(frozen=True, slots=True)

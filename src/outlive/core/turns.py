@@ -148,6 +148,8 @@ def committed(
         clean_fence=fence,
         updated_at=line.at,
         last_active_region=region,
+        approval=line.approval,
+        lifted_rules=(*head.lifted_rules, line.lifted) if line.lifted else head.lifted_rules,
     )
 
 

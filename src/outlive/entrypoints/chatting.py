@@ -12,14 +12,17 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar, cast
 
+from outlive.core.approvals import Approval, answer_in
 from outlive.entrypoints.exits import INTERRUPTED, OK, exit_code
 from outlive.entrypoints.interrupted import interrupted_message
 from outlive.entrypoints.lines import read_lines
 from outlive.entrypoints.output import local_time
+from outlive.entrypoints.questions import HINT, as_answer, asked_in, left_open
 from outlive.entrypoints.screen import Screen
 from outlive.errors import NotFound, OutliveError
 from outlive.flows.find_session import find_session, start_anew
 from outlive.flows.inspect_session import inspect_session
+from outlive.flows.run_turn import Turn
 from outlive.protocols import AgentEvent, TurnDone, Workspace
 from outlive.settings import Settings
 from outlive.testing.wrappers import wrap
@@ -64,6 +67,8 @@ class Chat:
         """Of the running turn's tree, once its session is held."""
         self._is_done = False
         """The agent has ended; only the commit is missing."""
+        self._question: Approval | None = None
+        """What the agent has asked last, if it waits for the answer."""
         self._presses = 0
         self._code = OK
         self._commands: dict[str, Callable[[], Awaitable[None]]] = {
@@ -78,6 +83,7 @@ class Chat:
         with self._signals():
             try:
                 await self._finish_interrupted()
+                await self._show_left_open()
                 while (line := await self._next_line()) is not None and line not in ("/quit", "/exit"):
                     await self._obey(line)
             except asyncio.CancelledError:
@@ -107,10 +113,10 @@ class Chat:
     async def _obey(self, line: str) -> None:
         if line.startswith("//"):
             await self._ask(line[1:])
-        elif line.startswith("/"):
+        elif line.startswith("/") and not answer_in(line):
             await self._command(self._commands.get(line, self._unknown))
         elif line:
-            await self._ask(line)
+            await self._ask(as_answer(line, self._question))
 
     async def _command(self, command: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -145,7 +151,7 @@ class Chat:
         )
         turn = self._turn = asyncio.ensure_future(asking)
         try:
-            self._screen.answered(await turn)
+            self._take(await turn)
         except asyncio.CancelledError:
             if self._presses > 1 or not turn.cancelled():
                 raise
@@ -155,6 +161,20 @@ class Chat:
         finally:
             waiting.cancel()
             self._turn, self._presses = None, self._presses if self._presses > 1 else 0
+
+    def _take(self, turn: Turn) -> None:
+        self._screen.answered(turn)
+        self._question = asked_in(turn.line)
+        if self._question:
+            self._screen.note(HINT)
+
+    async def _show_left_open(self) -> None:
+        try:
+            self._question = await left_open(self._app, self._key)
+        except OutliveError as error:
+            self._failed(error)
+        if question := self._question:
+            self._screen.note(f"The agent waits for your word on {question.tool}: {question.summary}\n{HINT}")
 
     async def _on_event(self, event: AgentEvent) -> None:
         self._is_done = isinstance(event, TurnDone)

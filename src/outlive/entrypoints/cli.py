@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from outlive.entrypoints.commands.approvals_answer import approvals_answer
+from outlive.entrypoints.commands.approvals_list import approvals_list
 from outlive.entrypoints.commands.chat import chat
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
@@ -84,6 +86,7 @@ QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_re
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
 LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
+APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
 
 
 def _group(commands: Commands) -> typer.Typer:
@@ -101,6 +104,8 @@ app.add_typer(
 )
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
+
+app.add_typer(_group(APPROVALS), name="approvals", help="Look at the tool calls that wait for a person, and answer.")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback

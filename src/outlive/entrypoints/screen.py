@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from outlive.entrypoints.output import print_error, print_json, say, visible
+from outlive.entrypoints.questions import asked_in
 from outlive.errors import OutliveError
 from outlive.flows.run_turn import Turn
 from outlive.protocols import AgentEvent, TextPart, ToolFinished, ToolStarted
@@ -74,6 +75,7 @@ class Screen:
             reply=line.reply,
             stop_reason=line.stop_reason,
             usd=line.usd,
+            question=asked_in(line),
         )
         self._shown = ""
         for text in (NOTES.get(turn.how), ENDS.get(line.stop_reason)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from outlive.core.approvals import Answer, answer_text
 from outlive.core.ledger import LedgerLine, find_message
 from outlive.core.messages import Inbound
 from outlive.core.sessions import Head
@@ -50,6 +51,16 @@ async def send_message(app: App, key: str, text: str, message_id: str | None, pa
         return sent
     # A repeat may have been answered long ago, so no answer is too old to be looked for.
     return await _answer(app, replace(inbound, sent_at=0.0) if duplicate else inbound, sent, now + patience)
+
+
+async def send_answer(app: App, key: str, answer: Answer, sender: str, patience: float | None) -> Sent:
+    """Queue an answer to an open question, and wait for it as for a message."""
+    now = app.engine.clock.now()
+    text = answer_text(answer)
+    inbound = Inbound(app.key(key), app.engine.new_id(), text, now, sender, answer)
+    duplicate = not await accept_message(app.engine.queue, inbound, app.engine.clock)
+    sent = Sent(inbound.message_id, str(inbound.key), duplicate)
+    return sent if patience is None else await _answer(app, inbound, sent, now + patience)
 
 
 async def _answer(app: App, inbound: Inbound, sent: Sent, until: float) -> Sent:

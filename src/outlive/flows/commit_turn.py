@@ -16,12 +16,13 @@ from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
 from outlive.core.turns import Flush, TurnResult, committed, ledger_line
 from outlive.errors import Corrupt, Unavailable
+from outlive.flows.answer_approval import left_open, with_approval
 from outlive.flows.capture_tree import Capture, absorb, look, seal
 from outlive.flows.engine import Engine
 from outlive.flows.hold_lease import Lease
 from outlive.flows.read_packs import pack_reader, read_chunks, stored_tree
 from outlive.flows.tenant_stores import TenantStores
-from outlive.protocols import FileContent, TurnDone, Workspace
+from outlive.protocols import Decided, FileContent, TurnDone, Workspace
 
 LEDGER_MODE = 0o600
 RECENT_BYTES = 64 * 1024
@@ -48,6 +49,10 @@ class TurnOnDisk:
         self.state = state
         self.agent_session_id: str | None = None
         self.began = engine.clock.now()
+        self.decision: Decided | None = None
+        """On the call that the session was waiting for."""
+        self.has_run = False
+        """The agent was asked."""
         self.flushing = asyncio.Lock()
 
     def labels(self, *, complete: bool) -> dict[str, Any]:
@@ -146,7 +151,13 @@ def _line(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
         seconds=round(max(turn.engine.clock.now() - turn.began, 0.0), 3),
     )
     now, worker = turn.engine.clock.now(), turn.engine.worker
-    return ledger_line(turn.lease.head, turn.inbound, result, at=now, fence=turn.lease.fence, worker=worker)
+    head = turn.lease.head
+    line = ledger_line(head, turn.inbound, result, at=now, fence=turn.lease.fence, worker=worker)
+    return (
+        with_approval(line, done.deferred, head, turn.inbound, turn.engine.policy)
+        if turn.has_run
+        else left_open(line, head)
+    )
 
 
 async def _check(turn: TurnOnDisk, capture: Capture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from outlive.core.approvals import TOOL_DEFERRED
 from outlive.core.keys import parse_session_key
 from outlive.core.ledger import LedgerLine
 from outlive.core.sessions import Head, Pending, delivered
@@ -21,8 +22,9 @@ async def deliver_pending(engine: Engine, stores: TenantStores, head: Head, *, k
     for pending in head.outbox:
         line = known if known and known.message_id == pending.message_id else None
         line = line or await read_line(engine, stores, head, pending.offset)
+        question = line.approval if line.stop_reason == TOOL_DEFERRED else None
         await _channel(engine, pending).deliver(
-            Reply(pending.session_key, pending.message_id, pending.turn, line.reply)
+            Reply(pending.session_key, pending.message_id, pending.turn, line.reply, question)
         )
         head = delivered(head, pending.message_id)
     return head

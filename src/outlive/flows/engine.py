@@ -39,6 +39,10 @@ class Policy:
     """What each tenant may use where its limits, and those for all, say nothing."""
     control_seconds: float | None = None
     """How old knowledge of the stored limits and the kill switch may be; None: there are none, nothing is read."""
+    approval_seconds: float = 1800.0
+    """How long a tool call waits for a person before it is no longer to be allowed."""
+    approvers: tuple[str, ...] = ()
+    """Senders who may answer every question, beside the one whose message led to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ class SessionDetail:
     """All that are stored: history, and what a running or dead turn has flushed, included."""
     stored_bytes: int
     outbox: tuple[Pending, ...]
+    lifted_rules: tuple[str, ...]
+    """Rules that no longer ask in this session."""
     keys: tuple[str, ...]
     """Every session key that points at it."""
     interrupted: tuple[Interrupted, ...]
@@ -100,6 +102,7 @@ async def _detail(engine: Engine, stores: TenantStores, row: Row, head: Head) ->
         stored_packs=len(stored),
         stored_bytes=sum(info.size for info in stored.values()),
         outbox=head.outbox,
+        lifted_rules=head.lifted_rules,
         keys=tuple(each.mapping.session_key for each in pointers),
         interrupted=await _interrupted(engine, stores, row, head),
     )

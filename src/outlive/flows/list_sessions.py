@@ -10,7 +10,7 @@ from outlive.errors import Corrupt, Invalid
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
 from outlive.flows.tenant_stores import TenantStores
-from outlive.protocols import Row
+from outlive.protocols import Approval, Row
 
 HEADS = "head/"
 MAX_PAGE = 1000
@@ -36,6 +36,8 @@ class SessionLine:
     expires_at: float
     region: str
     last_active_region: str
+    approval: Approval | None
+    """The tool call that waits for a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def line_of(row: Row, head: Head, now: float) -> SessionLine:
         expires_at=head.expires_at,
         region=head.region,
         last_active_region=head.last_active_region,
+        approval=head.approval,
     )
 
 

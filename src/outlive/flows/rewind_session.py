@@ -132,4 +132,5 @@ def _rewound(engine: Engine, lease: Lease, found: Version, packs: tuple[PackRef,
         updated_at=engine.clock.now(),
         last_active_region=engine.policy.region,
         clean_fence=lease.fence,
+        approval=None,  # its call is not in this tree, or was answered since
     )

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
+from outlive.core.approvals import Refused
 from outlive.core.ledger import PATH, LedgerLine, find_message
 from outlive.core.messages import Inbound, check_inbound
 from outlive.core.quotas import Refusal
 from outlive.core.turns import Adopt, Continue, Known, Start, Unsure, after_crash, look_up
 from outlive.errors import AgentFailed, LeaseLost, NotFound, OutliveError
 from outlive.flows.admit_turn import Admitted, admitted, count_for_others, refused
+from outlive.flows.answer_approval import lifted_rules, not_taken, verdict, with_answer
 from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
@@ -54,6 +56,7 @@ async def run_turn(
     Raises `Invalid` for a message that cannot be accepted, `LeaseLost` when another worker took over, `AgentFailed` and
     `Unavailable` when the turn could not be run or made durable: nothing of it counts then, and it may be tried again.
     """
+    inbound = with_answer(inbound)
     check_inbound(inbound)
     trace = Trace()
     stores = engine.stores(inbound.key.tenant)
@@ -119,6 +122,8 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy:
             line = await adopt(engine, stores, lease, plan.flush)
         await count_for_others(engine, stores, lease)
         return line, "adopted"
+    if isinstance(verdict(lease.head, inbound, engine.policy), Refused):
+        return await _in_workspace(asked, Start(), search=isinstance(known, Unsure))
     async with admitted(engine, stores, lease) as allowed:
         if isinstance(allowed, Busy):
             return allowed
@@ -158,15 +163,25 @@ async def _run(asked: _Asked, plan: Start | Continue, workspace: Workspace, *, s
     await workspace.mark_dirty()
     turn = TurnOnDisk(engine, stores, lease, asked.inbound, workspace, tree.state)
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id
-    with trace.step("agent") as step:
-        async with flush_while(turn):
-            done = await _agent(turn, asked, continuing=flush is not None)
-        step.found = "; ".join(done.notices)
+    done = await _done(turn, asked, continuing=flush is not None)
     with trace.step("commit") as step:
         line = await commit(turn, done)
         step.found = f"version {line.version}"
     how = "refused" if isinstance(asked.allowed, Refusal) else "ran"
     return line, "continued" if flush else how
+
+
+async def _done(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone:
+    """The end of the turn: the agent's, unless the message is an answer that changes nothing."""
+    decided = verdict(turn.lease.head, asked.inbound, asked.engine.policy)
+    if isinstance(decided, Refused):
+        return not_taken(turn.lease.head, decided)
+    turn.decision = decided
+    with asked.trace.step("agent") as step:
+        async with flush_while(turn):
+            done = await _agent(turn, asked, continuing=continuing)
+        step.found = "; ".join(done.notices)
+        return done
 
 
 async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone:
@@ -194,14 +209,17 @@ async def _ended(running: asyncio.Task[TurnDone], lost: asyncio.Event, halt: Hal
 
 
 async def _events(turn: TurnOnDisk, allowed: Admitted, on_event: OnEvent | None, *, continuing: bool) -> TurnDone:
+    turn.has_run = True
     asked = AgentTurn(
         root=turn.workspace.root,
-        prompt=None if continuing else turn.inbound.text,
+        prompt=None if continuing or turn.decision else turn.inbound.text,
         agent_session_id=turn.agent_session_id,
         profile=turn.lease.head.profile,
         max_turns=allowed.max_agent_turns,
         max_usd=allowed.max_usd,
         turn_seconds=allowed.turn_seconds,
+        decision=turn.decision,
+        lifted_rules=lifted_rules(turn.lease.head, turn.inbound),
     )
     done: TurnDone | None = None
     async with aclosing(turn.engine.agent.run(asked)) as events:

@@ -12,6 +12,7 @@ from outlive.entrypoints import options
 from outlive.entrypoints.output import local_time, print_fields, print_json, print_text, say
 
 if TYPE_CHECKING:
+    from outlive.core.approvals import Approval
     from outlive.core.keys import SessionId
     from outlive.core.ledger import LedgerLine
     from outlive.flows.engine import Engine
@@ -80,11 +81,21 @@ def _fields(detail: SessionDetail, left: Left) -> dict[str, object]:
         fields["left"] = left_text(left)
     if line.held_until:
         fields["running"] = f"a turn, its lease lasts until {local_time(line.held_until)}"
+    if line.approval:
+        fields["waiting"] = _waiting(line.approval)
+    if detail.lifted_rules:
+        fields["not asked"] = ", ".join(detail.lifted_rules)
     if detail.outbox:
         fields["outbox"] = f"{len(detail.outbox)} replies to be delivered"
     for each in detail.interrupted:
         fields["interrupted"] = f"message {each.message_id}: its next delivery finishes it"
     return fields
+
+
+def _waiting(approval: Approval) -> str:
+    who = approval.sender or "anybody in the chat"
+    until = local_time(approval.expires_at)
+    return f"question {approval.id} to {who}, until {until}: {approval.tool}: {approval.summary}"
 
 
 def _print_turn(line: LedgerLine) -> None:
