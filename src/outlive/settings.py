@@ -90,6 +90,12 @@ class Settings(BaseSettings):
     )
     flush_seconds: float = Field(0.5, gt=0, le=600, description="How much of a running turn a crash may lose.")
     grace_seconds: float = Field(20.0, ge=0, le=900, description="How long a turn may go on after SIGTERM.")
+    invocation_seconds: float | None = Field(
+        None, gt=0, description="How long a worker may live before it is ended from outside; empty: no limit."
+    )
+    handover_reserve_seconds: float = Field(
+        20.0, ge=0, le=900, description="How long before that end a running turn is handed over."
+    )
     on_crash: Literal["continue", "rerun"] = Field("continue", description="What becomes of a dead worker's turn.")
     max_packs: int = Field(4, ge=2, le=64, description="Live packs per session: requests of a cold start.")
     keep_versions: int = Field(50, ge=1, le=100_000, description="How far back fork, rewind and diff reach.")

@@ -214,6 +214,7 @@ def _policy(settings: Settings) -> Policy:
         keep_versions=settings.keep_versions,
         visibility_seconds=settings.visibility_seconds,
         grace_seconds=settings.grace_seconds,
+        handover_reserve_seconds=settings.handover_reserve_seconds,
         profile=settings.profile,
         region=settings.region,
         max_usd_per_turn=settings.max_usd_per_turn,

@@ -39,9 +39,14 @@ class Hosts:
         assert isinstance(turn, Turn)
         return turn
 
+    def host_root(self) -> Path:
+        """The one session on the host."""
+        (root,) = [path for path in self.host.iterdir() if path.is_dir()]
+        return root
+
     def tree(self) -> dict[str, bytes]:
         """Every kept file of the host's one session."""
-        (root,) = [path for path in self.host.iterdir() if path.is_dir()]
+        root = self.host_root()
         kept = [path for top in ("work", "config/projects", "config/tasks") for path in (root / top).rglob("*")]
         return {str(p.relative_to(root)): p.read_bytes() for p in kept if p.is_file() and not p.name.startswith(".")}
 

@@ -15,7 +15,7 @@ from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
 from outlive.core.turns import Flush, TurnResult, committed, ledger_line
-from outlive.errors import Corrupt, Unavailable
+from outlive.errors import Corrupt, OutliveError, Unavailable
 from outlive.flows.capture_tree import Capture, absorb, look, seal
 from outlive.flows.engine import Engine
 from outlive.flows.hold_lease import Lease
@@ -47,6 +47,9 @@ class TurnOnDisk:
         self.workspace = workspace
         self.state = state
         self.agent_session_id: str | None = None
+        self.steps = 0
+        """Tool calls finished so far, under this lease."""
+        self.handed_over = False
         self.flushing = asyncio.Lock()
 
     def labels(self, *, complete: bool) -> dict[str, Any]:
@@ -56,7 +59,7 @@ class TurnOnDisk:
             "previous": self.lease.head.packs[-1].name if self.lease.head.packs else None,
             "message_id": self.inbound.message_id,
             "agent_session_id": self.agent_session_id,
-        } | ({} if complete else {"message": encode_inbound(self.inbound).decode()})
+        } | ({} if complete else {"message": encode_inbound(self.inbound).decode(), "handed_over": self.handed_over})
 
 
 # -------------------------------------------------------------------------------------------- flushing
@@ -93,10 +96,18 @@ async def _stop(turn: TurnOnDisk, flushing: asyncio.Task[None]) -> None:
         await flushing
 
 
+async def flush_last(turn: TurnOnDisk) -> None:
+    """Store what is left when a turn is let go, and say so; where that fails, what was flushed before it counts."""
+    turn.handed_over = True
+    with suppress(OutliveError):
+        await flush(turn)
+
+
 async def flush(turn: TurnOnDisk) -> bool:
-    """Store the new bytes as a provisional pack; False when there are none."""
+    """Store the new bytes as a provisional pack; False when there are none and nothing has to be said."""
     capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=True)
-    if not capture.changed:
+    is_begun = turn.state.manifest.packs != turn.lease.head.packs
+    if not (capture.changed or (turn.handed_over and is_begun)):
         return False
     turn.state = await _seal(turn, capture, turn.state, complete=False)
     return True

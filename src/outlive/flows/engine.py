@@ -30,6 +30,8 @@ class Policy:
     """How long a received message stays with its worker without a heartbeat."""
     grace_seconds: float = 20.0
     """How long a turn may go on after the worker was asked to stop."""
+    handover_reserve_seconds: float = 20.0
+    """How long before the end of an invocation a turn is handed over: time to store it, and to end the agent."""
     profile: str = "default"
     """The agent profile of new sessions."""
     region: str = "local"

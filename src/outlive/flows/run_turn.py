@@ -11,17 +11,18 @@ from outlive.core.ledger import PATH, LedgerLine, find_message
 from outlive.core.messages import Inbound, check_inbound
 from outlive.core.turns import Adopt, Continue, Known, Start, Unsure, after_crash, look_up
 from outlive.errors import AgentFailed, LeaseLost, NotFound, OutliveError
-from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_while
+from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
 from outlive.flows.find_flushes import find_flushes
 from outlive.flows.find_session import hold_session
+from outlive.flows.hand_over import Deadline, HandedOver
 from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
 from outlive.flows.hydrate_tree import hydrate_tree
 from outlive.flows.read_ledger import read_line
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
-from outlive.protocols import AgentTurn, OnEvent, SessionSeen, TurnDone, Workspace
+from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,17 @@ class Turn:
 
 
 async def run_turn(
-    engine: Engine, inbound: Inbound, *, profile: str = "default", on_event: OnEvent | None = None
-) -> Turn | Busy:
+    engine: Engine,
+    inbound: Inbound,
+    *,
+    profile: str = "default",
+    on_event: OnEvent | None = None,
+    deadline: float | None = None,
+) -> Turn | Busy | HandedOver:
     """Answer one message, or find the answer it has had; `Busy` when another worker holds the session.
+
+    At `deadline` (epoch seconds) a turn that is not finished is stored and let go: `HandedOver`. A commit under way is
+    finished, so the caller keeps some time in reserve behind it.
 
     Raises `Invalid` for a message that cannot be accepted, `LeaseLost` when another worker took over, `AgentFailed` and
     `Unavailable` when the turn could not be run or made durable: nothing of it counts then, and it may be tried again.
@@ -57,7 +66,11 @@ async def run_turn(
         step.found = f"version {lease.head.version}, fence {lease.fence}"
     try:
         async with renewed(engine, lease) as lost:
-            turn = await _answer(_Asked(engine, stores, lease, inbound, trace, on_event, lost))
+            asked = _Asked(engine, stores, lease, inbound, trace, on_event, lost, Deadline(engine.clock, deadline))
+            turn = await _answer(asked)
+        if isinstance(turn, HandedOver):
+            await release_quietly(lease, settled=False)
+            return turn
         with trace.step("deliver"):
             head = await deliver_pending(engine, stores, lease.head, known=turn.line)
         with trace.step("release"):
@@ -82,15 +95,19 @@ class _Asked:
     trace: Trace
     on_event: OnEvent | None
     lost: asyncio.Event
+    deadline: Deadline
 
 
-async def _answer(asked: _Asked) -> Turn:
+async def _answer(asked: _Asked) -> Turn | HandedOver:
     lease, before = asked.lease, asked.lease.head.version
-    line, how = await _settle(asked)
+    settled = await _settle(asked)
+    if isinstance(settled, HandedOver):
+        return settled
+    line, how = settled
     return Turn(line, how, lease.head.session_id, before, lease.head.version, asked.trace)
 
 
-async def _settle(asked: _Asked) -> tuple[LedgerLine, str]:
+async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | HandedOver:
     """The line that answers the message, and how it came about."""
     engine, stores, lease, inbound = asked.engine, asked.stores, asked.lease, asked.inbound
     known = look_up(lease.head, inbound.message_id, inbound.sent_at)
@@ -120,12 +137,17 @@ async def _workspace(engine: Engine, stores: TenantStores, lease: Lease) -> Asyn
         await workspace.close()
 
 
-async def _run(asked: _Asked, plan: Start | Continue, workspace: Workspace, *, search: bool) -> tuple[LedgerLine, str]:
+async def _run(
+    asked: _Asked, plan: Start | Continue, workspace: Workspace, *, search: bool
+) -> tuple[LedgerLine, str] | HandedOver:
     """Restore, run, commit; with `search`, look for an old answer in the ledger before anything is run."""
     engine, stores, lease, trace = asked.engine, asked.stores, asked.lease, asked.trace
     flush = plan.flush if isinstance(plan, Continue) else None
     with trace.step("hydrate") as step:
-        tree = await hydrate_tree(engine, stores, lease.head, workspace, flush=flush.ref if flush else None)
+        ref = flush.ref if flush else None
+        tree = await asked.deadline.cut(hydrate_tree(engine, stores, lease.head, workspace, flush=ref))
+        if tree is None:
+            return HandedOver(lease.head.session_id, 0, trace)
         step.found = f"{tree.how}, packs: {tree.packs_read}, {tree.bytes_read:,} bytes"
     if search and (line := find_message(await workspace.read(PATH), asked.inbound.message_id)):
         return line, "repeat"
@@ -135,24 +157,30 @@ async def _run(asked: _Asked, plan: Start | Continue, workspace: Workspace, *, s
     with trace.step("agent") as step:
         async with flush_while(turn):
             done = await _agent(turn, asked, continuing=flush is not None)
-        step.found = "; ".join(done.notices)
+        step.found = "handed over" if done is None else "; ".join(done.notices)
+    if done is None:
+        await flush_last(turn)
+        return HandedOver(lease.head.session_id, turn.steps, trace)
     with trace.step("commit") as step:
         line = await commit(turn, done)
         step.found = f"version {line.version}"
     return line, "continued" if flush else "ran"
 
 
-async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone:
-    """Run the agent until it is done or the lease is lost."""
+async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone | None:
+    """Run the agent until it is done or the lease is lost; None when the deadline came first."""
     running = asyncio.create_task(_events(turn, asked.on_event, continuing=continuing))
     losing = asyncio.create_task(asked.lost.wait())
+    leaving = asyncio.create_task(asked.deadline.passed())
     try:
-        await asyncio.wait({running, losing}, return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
+        await asyncio.wait({running, losing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return running.result()
+        if losing.done():
             raise LeaseLost
-        return running.result()
+        return None
     finally:
-        for task in (running, losing):
+        for task in (running, losing, leaving):
             task.cancel()
         with suppress(asyncio.CancelledError, OutliveError):
             await running
@@ -174,6 +202,8 @@ async def _events(turn: TurnOnDisk, on_event: OnEvent | None, *, continuing: boo
             match event:
                 case SessionSeen(agent_session_id):
                     turn.agent_session_id = agent_session_id
+                case ToolFinished():
+                    turn.steps += 1
                 case TurnDone():
                     done = event
             if on_event is not None:
