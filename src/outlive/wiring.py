@@ -76,12 +76,19 @@ class App:
         text: str,
         *,
         message_id: str | None = None,
+        task_id: str = "",
         wait_seconds: float = 60.0,
         on_event: OnEvent | None = None,
     ) -> Turn:
         """One turn of the session behind `key`, committed when this returns; see `flows.ask_agent`."""
         return await ask_agent(
-            self.engine, self.key(key), text, message_id=message_id, wait_seconds=wait_seconds, on_event=on_event
+            self.engine,
+            self.key(key),
+            text,
+            message_id=message_id,
+            task_id=task_id,
+            wait_seconds=wait_seconds,
+            on_event=on_event,
         )
 
 

@@ -9,6 +9,8 @@ from outlive.core.keys import MAX_MESSAGE_ID_BYTES, SessionKey, check_part, pars
 from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
 
 SCHEMA = 1
+EXTRAS = ("task_id",)
+"""Fields that few messages have: by name behind the others, and only where they are set."""
 MAX_TEXT_BYTES = 192 * 1024
 """Of the text in its JSON form: a message has to fit into one queue entry of 256 KB (SQS) with its envelope."""
 
@@ -23,6 +25,8 @@ class Inbound:
     text: str
     sent_at: float
     sender: str = ""
+    task_id: str = ""
+    """The caller's own id for the work this message is part of; empty for none."""
 
 
 def check_inbound(inbound: Inbound) -> None:
@@ -30,6 +34,8 @@ def check_inbound(inbound: Inbound) -> None:
     check_part("message_id", inbound.message_id, MAX_MESSAGE_ID_BYTES)
     if inbound.sender:
         check_part("sender", inbound.sender, MAX_MESSAGE_ID_BYTES)
+    if inbound.task_id:
+        check_part("task_id", inbound.task_id, MAX_MESSAGE_ID_BYTES)
     if not inbound.text.strip():
         raise Invalid("text is empty.", fix="Send at least one visible character.")
     size = len(json.dumps(inbound.text)) - 2
@@ -40,7 +46,9 @@ def check_inbound(inbound: Inbound) -> None:
 
 def encode_inbound(inbound: Inbound) -> bytes:
     """The message as it travels in a queue or lies in a flush."""
-    fields = [SCHEMA, str(inbound.key), inbound.message_id, inbound.text, inbound.sent_at, inbound.sender]
+    fields: list[object] = [SCHEMA, str(inbound.key), inbound.message_id, inbound.text, inbound.sent_at, inbound.sender]
+    extras = {name: value for name in EXTRAS if (value := getattr(inbound, name))}
+    fields += [extras] if extras else []
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -50,8 +58,11 @@ def decode_inbound(body: bytes) -> Inbound:
         schema, *fields = json.loads(body)
         if schema > SCHEMA:
             raise SchemaTooNew(f"the queued message has schema {schema}.", fix="Upgrade outlive on this worker.")
-        key, message_id, text, sent_at, sender = fields
-        return Inbound(parse_session_key(key), message_id, text, sent_at, sender)
+        key, message_id, text, sent_at, sender, *more = fields
+        (extras,) = more or [{}]
+        if unknown := extras.keys() - set(EXTRAS):
+            raise SchemaTooNew(f"the queued message has {sorted(unknown)}.", fix="Upgrade outlive on this worker.")
+        return Inbound(parse_session_key(key), message_id, text, sent_at, sender, **extras)
     except (ValueError, TypeError, AttributeError, Invalid) as error:
         fix = "See the dead letter for its bytes, and send the message anew."
         raise Corrupt("the queued message cannot be read.", fix=fix) from error

@@ -34,6 +34,9 @@ from outlive.entrypoints.commands.state_get import state_get
 from outlive.entrypoints.commands.state_history import state_history
 from outlive.entrypoints.commands.state_patch import state_patch
 from outlive.entrypoints.commands.sweep import sweep
+from outlive.entrypoints.commands.task_list import task_list
+from outlive.entrypoints.commands.task_send import task_send
+from outlive.entrypoints.commands.task_show import task_show
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
 from outlive.entrypoints.output import print_error, print_failure
@@ -73,6 +76,7 @@ SESSIONS: Commands = {
     "import": sessions_import,
     "erase": sessions_erase,
 }
+TASK: Commands = {"show": task_show, "list": task_list, "send": task_send}
 QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_redrive}
 
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
@@ -92,6 +96,7 @@ app.add_typer(_group(PROFILE), name="profile", help="Look at agent profiles, che
 app.add_typer(
     _group(STATE), name="state", help="The facts of a session: look at them, change them, see how they came about."
 )
+app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go on with it.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 
 

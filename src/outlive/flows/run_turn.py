@@ -22,6 +22,7 @@ from outlive.flows.hydrate_tree import hydrate_tree
 from outlive.flows.read_ledger import read_line
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
+from outlive.flows.track_task import TrackedTask, tracked
 from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
 
 
@@ -65,9 +66,9 @@ async def run_turn(
             return lease
         step.found = f"version {lease.head.version}, fence {lease.fence}"
     try:
-        async with renewed(engine, lease) as lost:
-            asked = _Asked(engine, stores, lease, inbound, trace, on_event, lost, Deadline(engine.clock, deadline))
-            turn = await _answer(asked)
+        async with renewed(engine, lease) as lost, tracked(engine, stores, lease, inbound) as task:
+            until = Deadline(engine.clock, deadline)
+            turn = await _answer(_Asked(engine, stores, lease, inbound, trace, on_event, lost, until, task))
         if isinstance(turn, HandedOver):
             await release_quietly(lease, settled=False)
             return turn
@@ -96,14 +97,20 @@ class _Asked:
     on_event: OnEvent | None
     lost: asyncio.Event
     deadline: Deadline
+    task: TrackedTask
 
 
 async def _answer(asked: _Asked) -> Turn | HandedOver:
     lease, before = asked.lease, asked.lease.head.version
     settled = await _settle(asked)
     if isinstance(settled, HandedOver):
+        await asked.task.ended("handed over")
         return settled
     line, how = settled
+    if line.is_error:
+        await asked.task.ended("failed", line.agent_session_id, line.stop_reason)
+    else:
+        await asked.task.ended("done", line.agent_session_id)
     return Turn(line, how, lease.head.session_id, before, lease.head.version, asked.trace)
 
 
@@ -169,7 +176,7 @@ async def _run(
 
 async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone | None:
     """Run the agent until it is done or the lease is lost; None when the deadline came first."""
-    running = asyncio.create_task(_events(turn, asked.on_event, continuing=continuing))
+    running = asyncio.create_task(_events(turn, asked, continuing=continuing))
     losing = asyncio.create_task(asked.lost.wait())
     leaving = asyncio.create_task(asked.deadline.passed())
     try:
@@ -186,9 +193,9 @@ async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDo
             await running
 
 
-async def _events(turn: TurnOnDisk, on_event: OnEvent | None, *, continuing: bool) -> TurnDone:
+async def _events(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone:
     policy = turn.engine.policy
-    asked = AgentTurn(
+    order = AgentTurn(
         root=turn.workspace.root,
         prompt=None if continuing else turn.inbound.text,
         agent_session_id=turn.agent_session_id,
@@ -197,17 +204,18 @@ async def _events(turn: TurnOnDisk, on_event: OnEvent | None, *, continuing: boo
         max_usd=policy.max_usd_per_turn,
     )
     done: TurnDone | None = None
-    async with aclosing(turn.engine.agent.run(asked)) as events:
+    async with aclosing(turn.engine.agent.run(order)) as events:
         async for event in events:
             match event:
                 case SessionSeen(agent_session_id):
                     turn.agent_session_id = agent_session_id
+                    await asked.task.seen(agent_session_id)
                 case ToolFinished():
                     turn.steps += 1
                 case TurnDone():
                     done = event
-            if on_event is not None:
-                await on_event(event)
+            if asked.on_event is not None:
+                await asked.on_event(event)
     if done is None:
         raise AgentFailed(
             "the agent stopped without a result.", fix="See the worker's log; the message is tried again."

@@ -13,6 +13,7 @@ from outlive.flows.erase_many import sessions_with_packs
 from outlive.flows.erase_session import erase_held
 from outlive.flows.find_session import DAY
 from outlive.flows.find_sessions import id_of, scan_heads, sessions_of_tenant
+from outlive.flows.find_tasks import expired_tasks
 from outlive.flows.hold_lease import release_quietly
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.scan_mappings import Pointer, remove_row, scan_mappings
@@ -40,6 +41,8 @@ class TenantSwept:
     """Packs without a session, removed: written by a worker that hung while its session was erased."""
     mappings: int = 0
     """Expired ones, removed."""
+    tasks: int = 0
+    """Expired ones, removed."""
     held: list[SessionId] = field(default_factory=list)
     """Due for removal, but a turn runs in them."""
     damaged: list[str] = field(default_factory=list)
@@ -64,6 +67,8 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
         progress(number, len(heads))
     await _sweep_headless(engine, stores, done)
     await _sweep_mappings(engine, stores, pointers, done)
+    for row in await expired_tasks(engine, stores):
+        done.tasks += await remove_row(engine, stores, row)
     return done
 
 
