@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     max_usd_per_turn: float | None = Field(None, gt=0, description="Money one turn may cost, in US dollars.")
     max_agent_turns: int | None = Field(None, gt=0, description="Model calls one turn may make.")
     turn_seconds: float = Field(1800.0, gt=0, description="Wall time one turn may take.")
+    memory: bool = Field(
+        default=False, description="Give the agent a memory folder that all sessions of a tenant and profile share."
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from outlive.agents.credentials import KeyPair, credential_source
 from outlive.agents.models import ModelSettings, model_variables
+from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profile, Profiles, load_folder
 from outlive.agents.starter_profile import write_starter
 from outlive.agents.tree import IGNORED
@@ -223,6 +224,7 @@ def _policy(settings: Settings) -> Policy:
         grace_seconds=settings.grace_seconds,
         handover_reserve_seconds=settings.handover_reserve_seconds,
         profile=settings.profile,
+        memory=settings.memory,
         region=settings.region,
         max_usd_per_turn=settings.max_usd_per_turn,
         max_agent_turns=settings.max_agent_turns,
@@ -284,4 +286,5 @@ async def _claude(settings: Settings, model: ModelSettings, stack: AsyncExitStac
     if model.provider == "scripted":
         server = await stack.enter_async_context(ScriptedModel())
         model = ModelSettings("scripted", base_url=server.url)
-    return ClaudeAgent(model, Profiles(settings.profiles), turn_seconds=settings.turn_seconds)
+    options = CliOptions(memory=settings.memory)
+    return ClaudeAgent(model, Profiles(settings.profiles), turn_seconds=settings.turn_seconds, options=options)

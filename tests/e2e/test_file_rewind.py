@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 
 from outlive.agents.claude import ClaudeAgent, _Run
-from outlive.agents.options import CliOptions, ModelSettings
+from outlive.agents.models import ModelSettings
+from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profiles
 from outlive.agents.start import prepare
 from outlive.agents.workspace import DiskWorkspaces

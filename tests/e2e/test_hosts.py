@@ -29,13 +29,16 @@ class Hosts:
         self.world = World(base / "disks")
         self.model = model
         self.host = base / "host"
+        self.policy: dict[str, object] = {}
         self.agent = ClaudeAgent(ModelSettings("scripted", base_url=model.url), Profiles())
 
     async def turn(self, text: str, *, key: SessionKey = KEY) -> Turn:
         """One turn on a new host."""
         shutil.rmtree(self.host, ignore_errors=True)
-        engine = replace(self.world.worker("any"), agent=self.agent, workspaces=DiskWorkspaces(self.host))
-        turn = await run_turn(engine, replace(self.world.message(text), key=key))
+        engine = replace(
+            self.world.worker("any", **self.policy), agent=self.agent, workspaces=DiskWorkspaces(self.host)
+        )
+        turn = await run_turn(engine, replace(self.world.message(text, f"m{len(self.model.requests)}"), key=key))
         assert isinstance(turn, Turn)
         return turn
 

@@ -50,6 +50,8 @@ class TurnOnDisk:
         self.steps = 0
         """Tool calls finished so far, under this lease."""
         self.handed_over = False
+        self.begun = False
+        """The agent has written down what it was asked: from then on the turn can be continued."""
         self.flushing = asyncio.Lock()
 
     def labels(self, *, complete: bool) -> dict[str, Any]:
@@ -58,7 +60,7 @@ class TurnOnDisk:
             "kind": "commit" if complete else "flush",
             "previous": self.lease.head.packs[-1].name if self.lease.head.packs else None,
             "message_id": self.inbound.message_id,
-            "agent_session_id": self.agent_session_id,
+            "agent_session_id": self.agent_session_id if self.begun else None,
         } | ({} if complete else {"message": encode_inbound(self.inbound).decode(), "handed_over": self.handed_over})
 
 
@@ -106,8 +108,7 @@ async def flush_last(turn: TurnOnDisk) -> None:
 async def flush(turn: TurnOnDisk) -> bool:
     """Store the new bytes as a provisional pack; False when there are none and nothing has to be said."""
     capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=True)
-    is_begun = turn.state.manifest.packs != turn.lease.head.packs
-    if not (capture.changed or (turn.handed_over and is_begun)):
+    if not (capture.changed or (turn.handed_over and turn.begun)):
         return False
     turn.state = await _seal(turn, capture, turn.state, complete=False)
     return True

@@ -34,6 +34,8 @@ class Policy:
     """How long before the end of an invocation a turn is handed over: time to store it, and to end the agent."""
     profile: str = "default"
     """The agent profile of new sessions."""
+    memory: bool = False
+    """Whether the agent has a memory folder, shared by the sessions of a tenant and profile."""
     region: str = "local"
     max_usd_per_turn: float | None = None
     max_agent_turns: int | None = None

@@ -20,6 +20,7 @@ from outlive.flows.hand_over import Deadline, HandedOver
 from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
 from outlive.flows.hydrate_tree import hydrate_tree
 from outlive.flows.read_ledger import read_line
+from outlive.flows.share_memory import SharedMemory
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
 from outlive.flows.track_task import TrackedTask, tracked
@@ -159,8 +160,13 @@ async def _run(
     if search and (line := find_message(await workspace.read(PATH), asked.inbound.message_id)):
         return line, "repeat"
     await workspace.mark_dirty()
+    memory = SharedMemory(engine, stores, lease.head.profile) if engine.policy.memory else None
+    if memory is not None:
+        with trace.step("memory") as step:
+            step.found = await memory.take(workspace)
     turn = TurnOnDisk(engine, stores, lease, asked.inbound, workspace, tree.state)
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id
+    turn.begun = flush is not None
     with trace.step("agent") as step:
         async with flush_while(turn):
             done = await _agent(turn, asked, continuing=flush is not None)
@@ -171,6 +177,9 @@ async def _run(
     with trace.step("commit") as step:
         line = await commit(turn, done)
         step.found = f"version {line.version}"
+    if memory is not None:
+        with trace.step("memory") as step:
+            step.found = await memory.give(workspace)
     return line, "continued" if flush else "ran"
 
 
@@ -208,7 +217,7 @@ async def _events(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnD
         async for event in events:
             match event:
                 case SessionSeen(agent_session_id):
-                    turn.agent_session_id = agent_session_id
+                    turn.agent_session_id, turn.begun = agent_session_id, True
                     await asked.task.seen(agent_session_id)
                 case ToolFinished():
                     turn.steps += 1

@@ -17,6 +17,7 @@ from outlive.flows.find_tasks import expired_tasks
 from outlive.flows.hold_lease import release_quietly
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.scan_mappings import Pointer, remove_row, scan_mappings
+from outlive.flows.share_memory import unnamed_contents
 from outlive.flows.sweep_session import GRACE, remove_objects, sweep_session
 from outlive.flows.take_session import take_session
 from outlive.flows.tenant_stores import TenantStores
@@ -43,6 +44,8 @@ class TenantSwept:
     """Expired ones, removed."""
     tasks: int = 0
     """Expired ones, removed."""
+    notes: int = 0
+    """Contents of the agents' memory that nothing names, removed."""
     held: list[SessionId] = field(default_factory=list)
     """Due for removal, but a turn runs in them."""
     damaged: list[str] = field(default_factory=list)
@@ -69,6 +72,9 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     await _sweep_mappings(engine, stores, pointers, done)
     for row in await expired_tasks(engine, stores):
         done.tasks += await remove_row(engine, stores, row)
+    unnamed = await unnamed_contents(engine, stores, engine.clock.now() - GRACE)
+    await remove_objects(engine, stores, unnamed)
+    done.notes = len(unnamed)
     return done
 
 

@@ -33,6 +33,7 @@ def sweep(*, data: options.Data = None, tenant: options.Tenant = None, json: opt
             "packs of erased sessions": len(swept.headless),
             "mappings removed": swept.mappings,
             "tasks removed": swept.tasks,
+            "unnamed notes removed": swept.notes,
             "left, a turn runs in them": len(swept.held),
         }
     )
