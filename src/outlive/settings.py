@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     memory: bool = Field(
         default=False, description="Give the agent a memory folder that all sessions of a tenant and profile share."
     )
+    debug: bool = Field(default=False, description="Keep the CLI's debug log of each turn beside the session.")
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")

@@ -225,6 +225,7 @@ def _policy(settings: Settings) -> Policy:
         handover_reserve_seconds=settings.handover_reserve_seconds,
         profile=settings.profile,
         memory=settings.memory,
+        debug=settings.debug,
         region=settings.region,
         max_usd_per_turn=settings.max_usd_per_turn,
         max_agent_turns=settings.max_agent_turns,

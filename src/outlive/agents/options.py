@@ -110,6 +110,7 @@ def arguments(turn: AgentTurn, model: ModelSettings, options: CliOptions, *, pro
         *(("--model", model.model) if model.model else ()),
         *("--permission-mode", options.permission_mode),
         *((f"--resume={turn.agent_session_id}",) if turn.agent_session_id else ()),
+        *(("--debug-file", str(turn.debug_file)) if turn.debug_file else ()),
         *("--settings", json.dumps({**SETTINGS, "permissions": options.rules} if options.rules else SETTINGS)),
         *options.extra,
         "--include-partial-messages",

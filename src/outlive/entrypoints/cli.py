@@ -21,6 +21,7 @@ from outlive.entrypoints.commands.queue_dead import queue_dead
 from outlive.entrypoints.commands.queue_depth import queue_depth
 from outlive.entrypoints.commands.queue_redrive import queue_redrive
 from outlive.entrypoints.commands.send import send
+from outlive.entrypoints.commands.sessions_debug import sessions_debug
 from outlive.entrypoints.commands.sessions_diff import sessions_diff
 from outlive.entrypoints.commands.sessions_erase import sessions_erase
 from outlive.entrypoints.commands.sessions_export import sessions_export
@@ -70,6 +71,7 @@ SESSIONS: Commands = {
     "show": sessions_show,
     "versions": sessions_versions,
     "diff": sessions_diff,
+    "debug": sessions_debug,
     "fork": sessions_fork,
     "rewind": sessions_rewind,
     "export": sessions_export,

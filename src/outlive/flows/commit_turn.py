@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from outlive.core.keys import SessionId
@@ -52,6 +53,7 @@ class TurnOnDisk:
         self.handed_over = False
         self.begun = False
         """The agent has written down what it was asked: from then on the turn can be continued."""
+        self.debug_file: Path | None = None
         self.flushing = asyncio.Lock()
 
     def labels(self, *, complete: bool) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Policy:
     """The agent profile of new sessions."""
     memory: bool = False
     """Whether the agent has a memory folder, shared by the sessions of a tenant and profile."""
+    debug: bool = False
+    """Whether the agent's debug log of each turn is kept."""
     region: str = "local"
     max_usd_per_turn: float | None = None
     max_agent_turns: int | None = None

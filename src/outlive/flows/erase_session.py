@@ -17,6 +17,7 @@ from outlive.errors import Corrupt, Invalid, LeaseLost, NotFound, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.find_tasks import tasks_of
 from outlive.flows.hold_lease import Lease, release_quietly, renewed
+from outlive.flows.keep_debug import debug_objects
 from outlive.flows.list_sessions import is_held
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.retry import retrying
@@ -29,7 +30,7 @@ from outlive.protocols import FileStat, ObjectInfo, Row, Workspace
 
 ROUNDS = 3
 """How often an erase looks again, and removes what came in between."""
-TIERS = ("mappings", "tasks", "packs", "files on this machine", "heads")
+TIERS = ("mappings", "tasks", "packs", "debug logs", "files on this machine", "heads")
 NOT_COVERED = (
     "messages still in the queue (one that is delivered later starts a new, empty session)",
     "working copies on other machines (never used again, and replaced when their place is needed)",
@@ -74,15 +75,17 @@ class Found:
     files: Sequence[FileStat] = ()
     """Of the tree on this machine."""
     tasks: Sequence[Row] = ()
+    logs: Sequence[ObjectInfo] = ()
 
     def sizes(self) -> dict[str, list[int]]:
         """Bytes of each thing found, by tier."""
         mappings = [len(pointer.row.body) for pointer in self.pointers]
         tasks = [len(row.body) for row in self.tasks]
         packs = [info.size for info in self.packs]
+        logs = [info.size for info in self.logs]
         files = [stat.size for stat in self.files]
         heads = [len(self.head.body)] if self.head else []
-        return dict(zip(TIERS, (mappings, tasks, packs, files, heads), strict=True))
+        return dict(zip(TIERS, (mappings, tasks, packs, logs, files, heads), strict=True))
 
 
 async def erase_session(
@@ -178,7 +181,8 @@ async def look(engine: Engine, stores: TenantStores, session_id: SessionId, poin
     row = await _row(engine, stores, session_id)
     packs = await list_packs(engine, stores, session_id)
     tasks = await tasks_of(engine, stores, session_id)
-    return Found(session_id, row, pointers, list(packs.values()), tasks=tasks)
+    logs = await debug_objects(engine, stores, session_id)
+    return Found(session_id, row, pointers, list(packs.values()), tasks=tasks, logs=logs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +217,7 @@ async def _remove(engine: Engine, stores: TenantStores, found: Found, progress: 
         await remove_row(engine, stores, pointer.row)
     for row in found.tasks:
         await remove_row(engine, stores, row)
-    await remove_objects(engine, stores, [info.key for info in found.packs], progress)
+    await remove_objects(engine, stores, [info.key for info in (*found.packs, *found.logs)], progress)
 
 
 def receipt(

@@ -19,6 +19,7 @@ from outlive.flows.find_session import hold_session
 from outlive.flows.hand_over import Deadline, HandedOver
 from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
 from outlive.flows.hydrate_tree import hydrate_tree
+from outlive.flows.keep_debug import debug_kept
 from outlive.flows.read_ledger import read_line
 from outlive.flows.share_memory import SharedMemory
 from outlive.flows.tenant_stores import TenantStores
@@ -167,10 +168,11 @@ async def _run(
     turn = TurnOnDisk(engine, stores, lease, asked.inbound, workspace, tree.state)
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id
     turn.begun = flush is not None
-    with trace.step("agent") as step:
-        async with flush_while(turn):
-            done = await _agent(turn, asked, continuing=flush is not None)
-        step.found = "handed over" if done is None else "; ".join(done.notices)
+    async with debug_kept(engine, stores, lease, workspace.root, trace) as turn.debug_file:
+        with trace.step("agent") as step:
+            async with flush_while(turn):
+                done = await _agent(turn, asked, continuing=flush is not None)
+            step.found = "handed over" if done is None else "; ".join(done.notices)
     if done is None:
         await flush_last(turn)
         return HandedOver(lease.head.session_id, turn.steps, trace)
@@ -211,6 +213,7 @@ async def _events(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnD
         profile=turn.lease.head.profile,
         max_turns=policy.max_agent_turns,
         max_usd=policy.max_usd_per_turn,
+        debug_file=turn.debug_file,
     )
     done: TurnDone | None = None
     async with aclosing(turn.engine.agent.run(order)) as events:

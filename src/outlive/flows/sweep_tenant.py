@@ -15,6 +15,7 @@ from outlive.flows.find_session import DAY
 from outlive.flows.find_sessions import id_of, scan_heads, sessions_of_tenant
 from outlive.flows.find_tasks import expired_tasks
 from outlive.flows.hold_lease import release_quietly
+from outlive.flows.keep_debug import debug_objects
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.scan_mappings import Pointer, remove_row, scan_mappings
 from outlive.flows.share_memory import unnamed_contents
@@ -120,9 +121,10 @@ async def _sweep_headless(engine: Engine, stores: TenantStores, done: TenantSwep
         if session_id in known:
             continue
         packs = await list_packs(engine, stores, session_id)
-        if any(info.modified_at + GRACE > engine.clock.now() for info in packs.values()):
+        left = [*packs.values(), *await debug_objects(engine, stores, session_id)]
+        if any(info.modified_at + GRACE > engine.clock.now() for info in left):
             continue
-        await remove_objects(engine, stores, [info.key for info in packs.values()])
+        await remove_objects(engine, stores, [info.key for info in left])
         done.headless.append(session_id)
 
 
