@@ -17,6 +17,7 @@ from outlive.flows.erase_session import erase_session
 from outlive.flows.find_tasks import find_task, list_tasks
 from outlive.flows.run_turn import Turn, run_turn
 from outlive.flows.sweep_tenant import sweep_tenant
+from outlive.protocols import TextPart
 from outlive.testing.faults import Crash, CrashBefore, LostReply, Plan, on
 from outlive.testing.instant_agent import InstantAgent
 from tests.engine.conftest import World
@@ -55,9 +56,15 @@ async def test_a_message_without_a_task_costs_nothing(world) -> None:
 
 async def test_a_killed_workers_task_is_gone_on_with(world) -> None:
     """A worker killed after the id was seen leaves a running task with the agent's session; another one finishes it."""
+
+    async def until_flushed(event) -> None:
+        await world._pace(event)
+        while isinstance(event, TextPart) and not any("/packs/" in key for key in world.server.blobs):
+            await asyncio.sleep(0.005)  # real: blocking file work is done on threads
+
     plan = Plan(on("agent.run", CrashBefore(), nth=3), clock=world.clock)
     with suppress(Crash):
-        await run_turn(world.worker("w1", plan), message(world, "write a.txt: x"), on_event=world._pace)
+        await run_turn(world.worker("w1", plan), message(world, "write a.txt: x"), on_event=until_flushed)
     left = await task_of(world)
     assert (left.state, left.worker) == ("running", "w1")
     assert left.agent_session_id is not None
