@@ -20,6 +20,7 @@ from outlive.flows.sweep_tenant import sweep_tenant
 from outlive.protocols import TextPart
 from outlive.testing.faults import Crash, CrashBefore, LostReply, Plan, on
 from outlive.testing.instant_agent import InstantAgent
+from tests.agents.watching import until
 from tests.engine.conftest import World
 
 
@@ -59,8 +60,8 @@ async def test_a_killed_workers_task_is_gone_on_with(world) -> None:
 
     async def until_flushed(event) -> None:
         await world._pace(event)
-        while isinstance(event, TextPart) and not any("/packs/" in key for key in world.server.blobs):
-            await asyncio.sleep(0.005)  # real: blocking file work is done on threads
+        if isinstance(event, TextPart):
+            await until(lambda: any("/packs/" in key for key in world.server.blobs))
 
     plan = Plan(on("agent.run", CrashBefore(), nth=3), clock=world.clock)
     with suppress(Crash):
