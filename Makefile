@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCH  := .venv-bench
+SERVERS := .venv-servers
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo chat test check unit docs bench lock clean
@@ -12,13 +13,19 @@ BENCH  := .venv-bench
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-setup: $(READY)  ## Make .venv with everything, from the lock file
+setup: $(READY) $(SERVERS)/.ready  ## Make .venv with everything, from the lock file
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("outlive needs Python 3.11 or newer; set PYTHON=python3.12, say" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Servers that the tests start and that need other versions of our own libraries.
+$(SERVERS)/.ready: requirements/servers.txt
+	$(PYTHON) -m venv $(SERVERS)
+	$(SERVERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/servers.txt
 	@touch $@
 
 demo: $(READY)  ## See an agent keep everything while its workers are thrown away
@@ -36,7 +43,7 @@ check: $(READY)  ## Run the static checks: ruff, mypy, import rules, generated d
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
 
-unit: $(READY)  ## Run the tests
+unit: $(READY) $(SERVERS)/.ready  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 docs: $(READY)  ## Write the generated parts of the docs anew
@@ -53,7 +60,8 @@ $(BENCH)/.ready: bench/requirements/peers.txt
 
 lock: $(READY)  ## Resolve the lock files anew (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
+	uv pip compile requirements/servers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/servers.txt
 	uv pip compile bench/requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o bench/requirements/peers.txt
 
 clean:  ## Remove the environments and caches
-	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(SERVERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

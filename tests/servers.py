@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -32,6 +34,45 @@ def postgres_server() -> str:
 
     atexit.register(stop)
     return str(server.get_uri())
+
+
+SERVERS = Path(__file__).parents[1] / ".venv-servers"
+"""The environment of the servers that need other versions of our libraries; `make` fills it."""
+
+
+def free_port() -> int:
+    """A port of this machine's own that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@cache
+def local_aws() -> str:
+    """The URL of a local AWS of this process's own; it accepts any credentials."""
+    port = free_port()
+    folder = Path(tempfile.mkdtemp(prefix="outlive-aws-"))
+    env = {"PATH": os.environ["PATH"], "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "TMPDIR": str(folder)}
+    command = [str(SERVERS / "bin" / "python"), "-m", "ministack"]
+    process = subprocess.Popen(command, env=env, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def stop() -> None:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(stop)
+    _until_open(port)
+    return f"http://127.0.0.1:{port}"
+
+
+def _until_open(port: int) -> None:
+    for _ in range(500):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"nothing answers on port {port}")
 
 
 class RedisServer:

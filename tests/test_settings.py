@@ -220,6 +220,8 @@ BAD = [
     ("lease_seconds", "0.1"), ("lease_seconds", "nan"), ("lease_seconds", "soon"), ("visibility_seconds", "50000"),
     ("flush_seconds", "0"), ("grace_seconds", "-1"), ("on_crash", "ignore"), ("max_packs", "1"), ("max_packs", "65"),
     ("keep_versions", "0"), ("max_usd_per_turn", "0"), ("max_agent_turns", "0"), ("turn_seconds", "0"),
+    ("max_usd_per_session", "0"), ("max_usd_per_day", "-1"), ("max_usd_per_month", "much"),
+    ("max_concurrent_turns", "0.5"), ("control_seconds", "0"),
 ]  # fmt: skip
 
 

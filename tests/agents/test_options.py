@@ -58,7 +58,7 @@ def test_the_arguments_are_the_ones_the_sdk_would_build(tmp_path: Path) -> None:
         cli_path="claude",
         system_prompt={"type": "file", "path": str(tmp_path / "prompt.md")},
         tools=list(CliOptions().tools),
-        allowed_tools=list(CliOptions().allowed),
+        allowed_tools=[rule.replace("{root}", f"/{ROOT}") for rule in CliOptions().allowed],
         max_turns=7,
         max_budget_usd=0.5,
         model="claude-x",

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
+import pytest
+from aiobotocore.session import get_session
+
+from outlive.aws.table import DynamoTable
 from outlive.memory.server import MemoryServer
 from outlive.memory.table import MemoryTable
 from outlive.postgres.table import PostgresTable
@@ -13,7 +20,7 @@ from outlive.sqlite.table import SqliteTable
 from outlive.testing.counting import Counts, counting
 from outlive.testing.faults import Plan, faulty
 from outlive.testing.table import TableSuite
-from tests.servers import PostgresPlace
+from tests.servers import PostgresPlace, local_aws
 
 
 class TestMemoryTable(TableSuite):
@@ -65,3 +72,35 @@ class TestPostgresTable(TableSuite):
 
     async def sever(self, table: Table) -> None:
         self.place.lock_out()
+
+
+class TestDynamoTable(TableSuite):
+    """On DynamoDB as a local AWS offers it; the second handle is another client."""
+
+    @pytest.fixture(autouse=True)
+    def credentials(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What any AWS program finds; the local one takes them all."""
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+    async def connect(self, place: Path) -> Table:
+        self.name = "t" + blake2b(str(place).encode(), digest_size=8).hexdigest()
+        await self._create()
+        return await DynamoTable.open(f"dynamodb://{self.name}?region=eu-central-1&endpoint={local_aws()}")
+
+    async def sever(self, table: Table) -> None:
+        async with self._client() as client:
+            await client.delete_table(TableName=self.name)
+
+    def _client(self) -> Any:
+        return get_session().create_client("dynamodb", region_name="eu-central-1", endpoint_url=local_aws())
+
+    async def _create(self) -> None:
+        async with self._client() as client:
+            with suppress(client.exceptions.ResourceInUseException):
+                await client.create_table(
+                    TableName=self.name,
+                    KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+                    AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+                    BillingMode="PAY_PER_REQUEST",
+                )

@@ -86,20 +86,22 @@ def test_what_is_no_line_is_corrupt(raw: bytes) -> None:
         decode_line(raw)
 
 
-def test_a_line_from_before_prompt_versions_reads() -> None:
-    """A line that was written without a prompt version has an empty one."""
-    fields = json.loads(encode_line(replace(LINE, prompt_version="a" * 32)))
-    del fields["prompt_version"]
-    assert decode_line(json.dumps(fields).encode()) == replace(LINE, prompt_version="")
+NEWER = {"prompt_version": "", "agent_turns": 0, "seconds": 0.0}
 
 
-@pytest.mark.parametrize("field", [name for name in LedgerLine.__dataclass_fields__ if name != "prompt_version"])
+@pytest.mark.parametrize("field", [name for name in LedgerLine.__dataclass_fields__ if name not in NEWER])
 def test_a_line_without_one_of_its_fields_is_corrupt(field: str) -> None:
-    """A line that lacks any of the fields it always had is `Corrupt`."""
+    """A line that lacks any one of its first fields is `Corrupt`."""
     fields = json.loads(encode_line(LINE))
     del fields[field]
     with pytest.raises(Corrupt):
         decode_line(json.dumps(fields).encode())
+
+
+def test_a_line_of_an_older_outlive_is_read() -> None:
+    """A line from before prompt version, model calls and time were noted has none of them."""
+    fields = {name: value for name, value in json.loads(encode_line(LINE)).items() if name not in NEWER}
+    assert decode_line(json.dumps(fields).encode()) == replace(LINE, **NEWER)
 
 
 @pytest.mark.promise("P2")

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from outlive.agents.claude import find_cli
 from outlive.testing.scripted_model import script
+from tests.agents.places import others_can_run, passable_folder
 
 pytestmark = [
     pytest.mark.cli,
@@ -38,6 +40,7 @@ class Machine:
             "OUTLIVE_DATA": str(base / "data"),
             "OUTLIVE_WORKSPACES": str(base / "host"),
             "OUTLIVE_MODEL": "scripted",
+            "OUTLIVE_ISOLATION": "auto" if others_can_run(find_cli(None)) else "none",
             "OUTLIVE_LEASE_SECONDS": "3",
             "OUTLIVE_VISIBILITY_SECONDS": "3",
             "OUTLIVE_GRACE_SECONDS": "0.5",
@@ -106,11 +109,12 @@ def until_gone(machine: Machine) -> list[int]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+def machine() -> Iterator[Machine]:
     """A machine with nothing on it."""
-    found = Machine(tmp_path)
-    yield found
-    found.close()
+    with passable_folder() as base:
+        found = Machine(base)
+        yield found
+        found.close()
 
 
 def _in_the_tool(machine: Machine) -> subprocess.Popen[str]:

@@ -45,7 +45,7 @@ async def test_each_turn_has_its_log(world) -> None:
         turn = await world.turn(world.worker("w1", debug=True), text)
     assert await _read(world, turn.session_id) == "about two\n"
     assert await _read(world, turn.session_id, 1) == "about one\n"
-    assert not list(world.agent.runs[-1].root.glob("*.log"))
+    assert not list(world.agent.runs[-1].root.rglob("*.log"))
 
 
 async def test_a_failed_turn_has_its_log_too(world) -> None:

@@ -20,6 +20,7 @@ from tests.entrypoints.conftest import Outlive, stuck
 
 NAMES = [
     "data folder", "disk space", "clock", "database", "workspaces", "leftovers", "model", "profile", "agent program",
+    "isolation",
     "table", "queue", "objects", "messages", "sessions", "leases", "turns",
 ]  # fmt: skip
 
@@ -56,7 +57,7 @@ def test_a_sound_machine_passes(doctor: Outlive) -> None:
     doctor.say("hello")
     found = checks(doctor)
     assert list(found) == NAMES
-    assert {name for name, check in found.items() if check["status"] != "ok"} == {"model"}
+    assert {name for name, check in found.items() if check["status"] != "ok"} - {"isolation"} == {"model"}
 
 
 def test_people_read_a_line_per_check(doctor: Outlive) -> None:
@@ -65,7 +66,17 @@ def test_people_read_a_line_per_check(doctor: Outlive) -> None:
     lines = [line for line in done.out.splitlines() if "fix: " not in line]
     assert [line[6:22].strip() for line in lines] == NAMES
     assert "fix: Set ANTHROPIC_API_KEY" in done.out
-    assert done.err == "0 of 16 checks failed.\n"
+    assert done.err == "0 of 17 checks failed.\n"
+
+
+def test_agents_that_nothing_keeps_apart_are_a_warning(doctor: Outlive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without isolation the check says so and names what would help; a mode this machine cannot do is a failure."""
+    monkeypatch.setenv("OUTLIVE_ISOLATION", "none")
+    found = checks(doctor)["isolation"]
+    assert (found["status"], "OUTLIVE_ISOLATION" in found["fix"]) == ("warn", True)
+    monkeypatch.setenv("OUTLIVE_ISOLATION", "user")
+    monkeypatch.setenv("OUTLIVE_AGENT_UIDS", "1-2")
+    assert checks(doctor, code=1)["isolation"]["status"] == "fail"
 
 
 @pytest.mark.cli

@@ -21,6 +21,7 @@ def test_without_a_log_it_says_how_to_get_one(outlive: Outlive) -> None:
 def test_the_real_log_is_printed(outlive: Outlive) -> None:
     """With the setting on, the log that the real CLI wrote in a turn is printed, for people and as JSON."""
     outlive.monkeypatch.setenv("OUTLIVE_DEBUG", "true")
+    outlive.monkeypatch.setenv("OUTLIVE_ISOLATION", "none")  # other users cannot enter the tests' own folder
     outlive("send", "ada", "My name is Ada")
     command = [sys.executable, "-m", "outlive", "worker", "--once", "--json", "--model", "scripted"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

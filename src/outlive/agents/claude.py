@@ -26,6 +26,7 @@ from claude_agent_sdk import (
     UserMessage,
 )
 
+from outlive.agents.isolation import Isolation
 from outlive.agents.memory_note import with_memory
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions, arguments, environment
@@ -65,11 +66,12 @@ class ClaudeAgent:
         *,
         turn_seconds: float = 1800.0,
         options: CliOptions | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
         """`turn_seconds` is the wall time after which a turn is ended; `Invalid` when no model can be reached."""
         model_variables(model, os.environ)
         self._model, self._profiles, self._turn_seconds = model, profiles, turn_seconds
-        self._options = options or CliOptions()
+        self._options, self._isolation = options or CliOptions(), isolation or Isolation()
         self._runs: dict[Path, _Run | None] = {}
         """Turns by their root; None while one is prepared."""
         self._closed = False
@@ -103,7 +105,7 @@ class ClaudeAgent:
         if self._closed:
             raise _closed()
         run = self._runs[start.turn.root] = _Run(start, self._wire(start))
-        deadline = asyncio.get_running_loop().call_later(self._turn_seconds, self._expire, run)
+        deadline = asyncio.get_running_loop().call_later(self._seconds(start.turn), self._expire, run)
         try:
             async with aclosing(run.messages()) as messages:
                 async for message in messages:
@@ -130,8 +132,11 @@ class ClaudeAgent:
             run.wire.fail(_closed())
             await run.wire.close()
 
+    def _seconds(self, turn: AgentTurn) -> float:
+        return self._turn_seconds if turn.turn_seconds is None else turn.turn_seconds
+
     def _expire(self, run: _Run) -> None:
-        limit = f"{self._turn_seconds:g} seconds"
+        limit = f"{self._seconds(run.start.turn):g} seconds"
         run.wire.fail(AgentFailed(f"the turn took longer than {limit}.", fix="Ask for less, or raise turn_seconds."))
 
     async def _end(self, run: _Run) -> None:
@@ -150,7 +155,10 @@ class ClaudeAgent:
             *arguments(turn, model, options, prompt_file=equipment.prompt_file),
         ]
         env = environment(turn.root, model, options, inherited=os.environ, is_root=os.geteuid() == 0)
-        return _WireTransport(command, cwd=turn.root / "work", env={**env, **start.variables})
+        launch = self._isolation.launch(turn.root, command, {**env, **start.variables})
+        return _WireTransport(
+            launch.command, cwd=turn.root / "work", env=launch.env, user=launch.user, secrets=launch.secrets
+        )
 
 
 def _closed() -> AgentFailed:

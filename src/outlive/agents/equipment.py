@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from outlive.agents.files import unlink_below
 from outlive.agents.models import ModelSettings
 from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profile, offered_tools
@@ -36,6 +37,11 @@ class Equipment:
     """The file with the servers' secrets: only the CLI's start needs it."""
 
     @property
+    def folder(self) -> Path:
+        """Where all of it lies: `tmp/profile` below the root."""
+        return self.prompt_file.parent
+
+    @property
     def skills(self) -> list[str]:
         """The skills that the model is told of: the profile's own, none of the CLI's."""
         return [f"{PLUGIN}:{skill.name}" for skill in self.profile.skills]
@@ -43,7 +49,7 @@ class Equipment:
     def forget_secrets(self) -> None:
         """Remove the file with the secrets, so that the agent's tools do not find it."""
         if self.secrets is not None:
-            self.secrets.unlink(missing_ok=True)
+            unlink_below(self.folder.parents[1], str(self.secrets.relative_to(self.folder.parents[1])))
 
     def options(self, base: CliOptions) -> CliOptions:
         """The options with the profile's tools, rules, arguments and variables."""

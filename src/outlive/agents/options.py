@@ -19,8 +19,9 @@ PROJECT = "session"
 TOOLS = ("Bash", "Read", "Write", "Edit", "NotebookEdit", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate", "Agent")
 """The tools a model is shown. Left out: what lives in the process only (cron, monitors), worktrees, the web."""
 
-ALLOWED = ("Bash", "Read", "Edit(./**)", "Agent")
-"""What runs without asking. The `Edit` rule covers every tool that writes files; task tools never ask."""
+ALLOWED = ("Bash", "Read(./**)", "Read({root}/**)", "Read(//usr/**)", "Edit(./**)", "Agent")
+"""What runs without asking; `{root}` is the session's own tree, where large tool outputs lie too. The `Edit` rule
+covers every tool that writes files; task tools never ask."""
 
 INHERITED = frozenset(
     [
@@ -55,7 +56,7 @@ class CliOptions:
     permission_mode: PermissionMode = "dontAsk"
     tools: tuple[str, ...] = TOOLS
     allowed: tuple[str, ...] = ALLOWED
-    """Permission rules; `./` is the session's working directory."""
+    """Permission rules; `./` is the session's working directory, `{root}` its tree."""
     rules: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Further rules by what becomes of a call: `allow` or `deny`."""
     extra: tuple[str, ...] = ()
@@ -104,7 +105,7 @@ def arguments(turn: AgentTurn, model: ModelSettings, options: CliOptions, *, pro
         *("--output-format", "stream-json", "--verbose"),
         *("--system-prompt-file", str(prompt_file)),
         *("--tools", ",".join(options.tools)),
-        *("--allowedTools", ",".join(options.allowed)),
+        *("--allowedTools", ",".join(rule.replace("{root}", f"/{turn.root}") for rule in options.allowed)),
         *(("--max-turns", str(turn.max_turns)) if turn.max_turns else ()),
         *(("--max-budget-usd", str(turn.max_usd)) if turn.max_usd is not None else ()),
         *(("--model", model.model) if model.model else ()),

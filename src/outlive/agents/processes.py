@@ -16,12 +16,25 @@ from outlive.errors import AgentFailed
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 READ_BYTES = 1 << 16
+PIPE_BYTES = 4096
+"""What a pipe takes without a reader, on every system."""
 EXIT_CHECK_SECONDS = 0.1
 STDERR_SECONDS = 1.0
 """How long the last words are waited for; only something that has escaped still holds the pipe then."""
 STDERR_BYTES = 4096
 REAP_SECONDS = 8.0
 """Longer than the supervisor needs in the worst case."""
+
+
+def _readable_once(secret: str) -> int:
+    """A pipe that holds the secret, and whose other end is closed."""
+    content = secret.encode()
+    if len(content) > PIPE_BYTES:
+        raise AgentFailed(f"a secret has more than {PIPE_BYTES:,} bytes.", fix="Correct the model's key.")
+    reading, writing = os.pipe()
+    with open(writing, "wb", buffering=0) as pipe:
+        pipe.write(content)
+    return reading
 
 
 class SupervisedProcess:
@@ -33,22 +46,35 @@ class SupervisedProcess:
         self._reading_stderr = asyncio.create_task(self._read_stderr())
 
     @classmethod
-    async def start(cls, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> SupervisedProcess:
-        """Start `command` (an absolute path first); `AgentFailed` when the machine cannot."""
+    async def start(
+        cls,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        user: int | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> SupervisedProcess:
+        """Start `command` (an absolute path first), as another `user` if one is given; `AgentFailed` if impossible.
+
+        Of each of the `secrets` the program gets a variable with a descriptor, from which it can be read once.
+        """
         reading, writing = os.pipe()
         lifeline = FileIO(writing, "w")  # closes itself when it is forgotten: then the process ends, too
-        words = [sys.executable, "-I", "-S", str(SUPERVISOR), str(reading), *command]
+        words = [sys.executable, "-I", "-S", str(SUPERVISOR), str(reading), "-" if user is None else str(user)]
+        words += command
+        handed = {name: _readable_once(secret) for name, secret in (secrets or {}).items()}
         loop = asyncio.get_running_loop()
         try:
             transport, protocol = await loop.subprocess_exec(
                 lambda: SubprocessStreamProtocol(limit=READ_BYTES * 16, loop=loop),
                 *words,
                 cwd=cwd,
-                env=dict(env),
+                env={**env, **{name: str(descriptor) for name, descriptor in handed.items()}},
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=PIPE,
-                pass_fds=(reading,),
+                pass_fds=(reading, *handed.values()),
                 start_new_session=True,
             )
         except OSError as error:
@@ -58,7 +84,8 @@ class SupervisedProcess:
             lifeline.close()
             raise
         finally:
-            os.close(reading)
+            for descriptor in (reading, *handed.values()):
+                os.close(descriptor)
         return cls(Process(transport, protocol, loop), transport, lifeline)
 
     @property

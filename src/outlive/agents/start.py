@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import assert_never
 
 from outlive.agents.equipment import Equipment, lay_out
-from outlive.agents.files import empty_folder
+from outlive.agents.files import empty_folder, remove_files
 from outlive.agents.profiles import Profile
 from outlive.agents.transcript import (
     Position,
@@ -20,6 +20,7 @@ from outlive.agents.transcript import (
     standing,
     transcript_path,
 )
+from outlive.agents.users import hand_over
 from outlive.agents.workspace import make_folders
 from outlive.errors import Invalid, NotFound
 from outlive.protocols import AgentTurn, TurnDone
@@ -53,6 +54,7 @@ def prepare(turn: AgentTurn, profile: Profile) -> Start:
     tidy(turn.root)
     try:
         equipment = lay_out(profile, turn.root)
+        hand_over(equipment.folder, (turn.root / "work").lstat().st_uid)
         return _begin(equipment.turn(turn), equipment)
     except BaseException:
         tidy(turn.root)  # nobody is started who would need the servers' secrets
@@ -107,6 +109,7 @@ def _ask_again(start: Start, noted: StartedTurn | None) -> Start:
     if noted is None or turn.agent_session_id is None:
         raise NotFound("there is no interrupted turn to continue.", fix="Run the message again from the last commit.")
     if noted.start == 0:  # lines without a conversation cannot be resumed
-        transcript_path(turn.root, turn.agent_session_id).unlink()
+        path = transcript_path(turn.root, turn.agent_session_id)
+        remove_files(turn.root, [str(path.relative_to(turn.root))])
         turn = replace(turn, agent_session_id=None)
     return replace(start, turn=turn, prompt=noted.prompt)

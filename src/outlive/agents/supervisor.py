@@ -1,8 +1,10 @@
 """The process between a worker and the CLI: it ends the CLI and everything the CLI started, whatever happens to us.
 
-Run as a script by `processes.py`, never imported by the package: `supervisor.py LIFELINE PROGRAM ARGUMENT...`, where
-LIFELINE is the read end of a pipe whose other end only the worker holds. When the worker closes it, or dies in any way,
-or the program ends, everything below this process is killed. Exits with the program's code (128 + n after signal n).
+Run as a script by `processes.py`, never imported by the package: `supervisor.py LIFELINE USER PROGRAM ARGUMENT...`,
+where LIFELINE is the read end of a pipe whose other end only the worker holds. When the worker closes it, or dies in
+any way, or the program ends, everything below this process is killed. Exits with the program's code (128 + n after
+signal n).
+USER is the uid and gid the program runs as, or `-` for our own; the supervisor keeps ours, out of the program's reach.
 Only what starts fast is imported: `signal` and `subprocess` alone would double the start-up time.
 """
 
@@ -18,6 +20,8 @@ PARENT_CHECK_SECONDS = 1.0
 SWEEP_SECONDS = 5.0
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+OWN_USER = "-"
 IS_LINUX = sys.platform == "linux"
 
 
@@ -28,7 +32,7 @@ def main(words: list[str]) -> int:
     os.close(int(words[0]))
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     woken = _wake_on_signals()
-    program = _start(words[1:])
+    program = _start(words[1], words[2:])
     code = _wait(program, lifeline, woken, worker)
     _sweep()
     return code
@@ -39,7 +43,8 @@ def _prctl(option: int, value: int) -> None:
     if IS_LINUX:
         import ctypes  # noqa: PLC0415 - not needed elsewhere
 
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        if ctypes.CDLL(None).prctl(option, value, 0, 0, 0):
+            raise OSError(f"prctl {option} is refused")
 
 
 def _wake_on_signals() -> int:
@@ -53,12 +58,14 @@ def _wake_on_signals() -> int:
     return reading
 
 
-def _start(command: list[str]) -> int:
+def _start(user: str, command: list[str]) -> int:
     supervisor = os.getpid()
     program = os.fork()
     if program:
         return program
     try:
+        if user != OWN_USER:
+            _become(int(user))
         _prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)  # should this process be killed, too
         if os.getppid() != supervisor:
             os._exit(1)
@@ -66,9 +73,21 @@ def _start(command: list[str]) -> int:
             _signal.signal(number, _signal.SIG_DFL)
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:
-        os.write(2, f"cannot start {command[0]}: {error.strerror}\n".encode())
+        os.write(2, f"cannot start {command[0]}: {error.strerror or error}\n".encode())
     finally:
         os._exit(127)
+
+
+def _become(user: int) -> None:
+    """Another user for good: in no other group, without capabilities, and no setuid program can change that.
+
+    To be done before the signal for the parent's death is asked for, which a change of user takes back.
+    """
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    os.umask(0o077)  # what its tools leave in folders that all users share is not for the others
 
 
 def _wait(program: int, lifeline: int, woken: int, worker: int) -> int:

@@ -10,10 +10,10 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from outlive.errors import Corrupt, Invalid
+from outlive.agents.files import read_file
+from outlive.agents.tree import TURN_FILE
+from outlive.errors import Corrupt, Invalid, NotFound
 
-TURN_FILE = "turn.json"
-"""Below the root while a turn runs: what was asked, and where in the transcript its entries start."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UNFINISHED = {None, "tool_use", "pause_turn"}
 _STOPPED = "[Request interrupted by user"
@@ -49,8 +49,9 @@ def read_transcript(root: Path, agent_session_id: str | None) -> bytes:
     if agent_session_id is None:
         return b""
     try:
-        return transcript_path(root, agent_session_id).read_bytes()
-    except FileNotFoundError as error:
+        path = transcript_path(root, agent_session_id).relative_to(root)
+        return read_file(root, str(path), 0, None)  # never through a link: it would be read with the worker's rights
+    except NotFound as error:
         raise Corrupt(
             f"agent session {agent_session_id} has no transcript in its tree.",
             fix="Rewind the session to an older version.",

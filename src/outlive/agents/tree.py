@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from outlive.agents.transcript import TURN_FILE
 from outlive.errors import Invalid, TooLarge
 from outlive.protocols import FileStat
 
@@ -21,6 +20,8 @@ RESTORED_AGE = 20 * 365 * 86400
 look at it, so a restored file must be older than any; and whoever writes to it then always moves its time. It is not
 one time for all: caches that go by a file's time (Python's, make's) must see that a newer version was put there."""
 MAX_DEPTH = 64
+TURN_FILE = "turn.json"
+"""Below the root while a turn runs: what was asked, and where in the transcript its entries start."""
 
 IGNORED = ("__pycache__", "*.pyc", "node_modules", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".DS_Store")
 """Names not kept in `work/`: what a tool makes again from what is kept."""
@@ -89,12 +90,17 @@ def kind_of(path: str) -> str:
 # ---------------------------------------------------------------------------------------------- scanning
 
 
-def scan_tree(root: Path, *, limits: TreeLimits, ignored: Sequence[str], now: float) -> list[FileStat]:
-    """Every kept entry in path order; `TooLarge` or `Invalid` names the path that cannot be kept, and the fix."""
+def scan_tree(
+    root: Path, *, limits: TreeLimits, ignored: Sequence[str], now: float, owner: int | None = None
+) -> list[FileStat]:
+    """Every kept entry in path order; `TooLarge` or `Invalid` names the path that cannot be kept, and the fix.
+
+    With `owner`, what the agent's folders hold must be that user's.
+    """
     found: list[FileStat] = []
     total = 0
     for place in _KEPT:
-        for entry in _place(root, place, ignored, now):
+        for entry in _place(_Walk(root, ignored, now, owner), place):
             found.append(entry)
             total += entry.size
             _check_limits(entry, len(found), total, limits)
@@ -115,18 +121,18 @@ def _check_limits(entry: FileStat, count: int, total: int, limits: TreeLimits) -
         )
 
 
-def _place(root: Path, place: str, ignored: Sequence[str], now: float) -> Iterator[FileStat]:
-    path = root / place
+def _place(walk: _Walk, place: str) -> Iterator[FileStat]:
+    path = walk.root / place
     try:
         info = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return
     if not stat.S_ISDIR(info.st_mode):
-        yield _file(place, info, now)
+        yield _file(place, info, walk.now)
         return
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        yield from _Walk(root, ignored if place == "work" else (".lock",), now).folder(folder, place)
+        yield from (walk if place == "work" else replace(walk, ignored=(".lock",))).folder(folder, place)
     finally:
         os.close(folder)
 
@@ -138,6 +144,7 @@ class _Walk:
     root: Path
     ignored: Sequence[str]
     now: float
+    owner: int | None
 
     def folder(self, folder: int, path: str) -> Iterator[FileStat]:
         if path.count("/") > MAX_DEPTH:
@@ -158,7 +165,7 @@ class _Walk:
                 check_link(self.root, path, target)
                 yield FileStat(path, "link", 0, 0o777, stamp_of(info, self.now), target)
             else:
-                yield _file(path, info, self.now)
+                yield _file(path, info, self.now, self.owner)
         except FileNotFoundError:
             return  # it went away while we looked: the agent may be at work
         except PermissionError as error:
@@ -177,7 +184,7 @@ class _Walk:
             os.close(inner)
 
 
-def _file(path: str, info: os.stat_result, now: float) -> FileStat:
+def _file(path: str, info: os.stat_result, now: float, owner: int | None = None) -> FileStat:
     mode = stat.S_IMODE(info.st_mode)
     if not stat.S_ISREG(info.st_mode):
         kind = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link where none may be"}
@@ -185,6 +192,8 @@ def _file(path: str, info: os.stat_result, now: float) -> FileStat:
         raise Invalid(f"{path!r} is {what}, which cannot be kept.", fix="Remove it, or ignore its name.")
     if mode & (stat.S_ISUID | stat.S_ISGID):
         raise Invalid(f"{path!r} runs as another user (setuid).", fix=f"Run `chmod ug-s {path}`, or remove it.")
+    if owner is not None and info.st_uid != owner:
+        raise Invalid(f"{path!r} belongs to user {info.st_uid}.", fix="Remove it, or copy what it names.")
     return FileStat(path, kind_of(path), info.st_size, mode & 0o777, stamp_of(info, now))
 
 

@@ -22,8 +22,16 @@ END_SECONDS = 5.0
 class Wire:
     """What the SDK asks of a transport, over a supervised process with exactly the given environment."""
 
-    def __init__(self, command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> None:
-        self._command, self._cwd, self._env = command, cwd, env
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        user: int | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
+        self._command, self._cwd, self._env, self._user, self._secrets = command, cwd, env, user, secrets
         self._process: SupervisedProcess | None = None
         self._fault: OutliveError | None = None
         self._result: dict[str, Any] | None = None
@@ -33,7 +41,9 @@ class Wire:
 
     async def connect(self) -> None:
         """Start the CLI."""
-        self._process = await SupervisedProcess.start(self._command, cwd=self._cwd, env=self._env)
+        self._process = await SupervisedProcess.start(
+            self._command, cwd=self._cwd, env=self._env, user=self._user, secrets=self._secrets
+        )
         if self._fault or self._abandoned:
             self._process.kill()
 

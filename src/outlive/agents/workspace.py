@@ -10,13 +10,16 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
 from outlive.agents.files import empty_folder, read_file, remove_files, write_files
+from outlive.agents.tenants import Tenancy, make_room, tenant_digest, tenants_gate
 from outlive.agents.tree import IGNORED, TreeLimits, scan_tree
+from outlive.agents.users import OPEN, SHUT, Users, check_reachable, remove_litter
 from outlive.errors import Invalid, Unavailable
 from outlive.protocols import FileContent, FileStat
 
@@ -24,6 +27,8 @@ T = TypeVar("T")
 
 FOLDERS = ("config", "work", "home", "tmp")
 SLOTS = 64
+PASSABLE = 0o711
+"""Mode of the base where trees have users of their own: they pass through it and cannot list it."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -37,27 +42,38 @@ class DiskWorkspaces:
         limits: TreeLimits | None = None,
         ignored: Sequence[str] = IGNORED,
         now: Callable[[], float] = time.time,
+        users: Users | None = None,
+        tenancy: Tenancy = "parted",
     ) -> None:
-        """`base` must be the same absolute path on every host: the agent's own files name it."""
+        """`base` must be the same absolute path on every host: the agent's own files name it.
+
+        With `users`, each tree belongs to a user of its own; without, `tenancy` says whether tenants may meet.
+        """
         self._base = base.absolute() if base else Path(tempfile.gettempdir()).resolve() / f"outlive-{os.geteuid()}"
         self._limits, self._ignored, self._now = limits or TreeLimits(), tuple(ignored), now
+        self._users: Users | None = users
+        self._tenancy: Tenancy = tenancy
 
     async def open(self, tenant: str, session_id: str) -> DiskWorkspace:
         """See `protocols.Workspaces.open`; `Invalid` when the base folder is not ours alone."""
-        root, lock = await asyncio.to_thread(self._take, tenant, session_id)
-        scan = partial(scan_tree, root, limits=self._limits, ignored=self._ignored)
-        return DiskWorkspace(root, lock, lambda: scan(now=self._now()))
+        slot = await asyncio.to_thread(self._take, tenant, session_id)
+        scan = partial(scan_tree, slot.root, limits=self._limits, ignored=self._ignored, owner=slot.owner)
+        return DiskWorkspace(slot, lambda: scan(now=self._now()))
 
-    def _take(self, tenant: str, session_id: str) -> tuple[Path, int]:
+    def _take(self, tenant: str, session_id: str) -> Slot:
+        name = _folder_name(tenant, session_id)
         try:
-            _private(self._base)
-            name = _folder_name(tenant, session_id)
-            root, lock = _free_slot(self._base, name)
+            _private(self._base, SHUT if self._users is None else PASSABLE)
+            if self._users:
+                check_reachable(self._base, "the folder of trees")
+            digest = tenant_digest(tenant)
+            with tenants_gate(self._base) as gate:
+                make_room(self._base, gate, digest, self._tenancy)
+                slot = _free_slot(self._base, name, digest)
             try:
-                _private(root)
-                make_folders(root)
+                return self._made(slot)
             except BaseException:
-                os.close(lock)
+                slot.give_back()
                 raise
         except OSError as error:
             raise Unavailable(
@@ -65,7 +81,55 @@ class DiskWorkspaces:
                 original=error,
                 fix="Make the folder writable, or set OUTLIVE_WORKSPACES to another one.",
             ) from error
-        return root, lock
+
+    def _made(self, slot: Slot) -> Slot:
+        """The slot with its folders, and with its user if it gets one."""
+        _private(slot.root, SHUT)
+        if self._users is None:
+            make_folders(slot.root)
+            return slot
+        owner, lock = self._users.take(slot.root)
+        taken = Slot(slot.root, (*slot.locks, lock), owner)
+        try:
+            taken.hand_to_owner()
+        except BaseException:
+            os.close(lock)
+            raise
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A tree's root, locked."""
+
+    root: Path
+    locks: tuple[int, ...]
+    owner: int | None = None
+    """The user its agent runs as; None for our own."""
+
+    @property
+    def note(self) -> Path:
+        """The file that says what the tree holds."""
+        return self.root.with_name(self.root.name + ".note")
+
+    def hand_to_owner(self) -> None:
+        """Let the owner in. The root stays ours, so nothing directly below it can be renamed or replaced."""
+        assert self.owner is not None  # noqa: S101 - why this was called
+        work = self.root / "work"
+        if not work.is_dir() or work.lstat().st_uid != self.owner:
+            self.note.unlink(missing_ok=True)  # made for another user: it is made anew
+        make_folders(self.root, self.owner)
+        os.chown(self.root, -1, self.owner)
+        self.root.chmod(OPEN)
+
+    def give_back(self) -> None:
+        """Nobody but us enters an idle tree, so whoever gets its user next finds it shut."""
+        if self.owner is not None:
+            with suppress(FileNotFoundError):
+                self.root.chmod(SHUT)
+            remove_litter(self.owner)
+        for lock in reversed(self.locks):
+            os.close(lock)
 
 
 def _folder_name(tenant: str, session_id: str) -> str:
@@ -74,7 +138,7 @@ def _folder_name(tenant: str, session_id: str) -> str:
     return blake2b(f"{len(tenant)}:{tenant}:{session_id}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
-def _free_slot(base: Path, name: str) -> tuple[Path, int]:
+def _free_slot(base: Path, name: str, tenant: bytes) -> Slot:
     """The first slot nobody holds, locked: the session's own path, unless a live process is still at work there."""
     for slot in range(1, SLOTS + 1):
         folder = name if slot == 1 else f"{name}-{slot}"
@@ -84,36 +148,40 @@ def _free_slot(base: Path, name: str) -> tuple[Path, int]:
         except BlockingIOError:
             os.close(lock)
             continue
-        return base / folder, lock
+        os.pwrite(lock, tenant, 0)
+        return Slot(base / folder, (lock,))
     raise Unavailable(f"{SLOTS} processes hold trees of one session.", fix="End the ones that hang.")
 
 
-def _private(folder: Path) -> None:
-    """Make the folder if need be; `Invalid` unless it is a real one that nobody else can enter."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _private(folder: Path, mode: int) -> None:
+    """Make the folder if need be; `Invalid` unless it is a real one of ours that nobody else can read or write."""
+    folder.mkdir(mode=SHUT, parents=True, exist_ok=True)
     info = folder.lstat()
     if not stat.S_ISDIR(info.st_mode):
         raise Invalid(f"{folder} is not a folder but a link.", fix="Remove it, or set OUTLIVE_WORKSPACES.")
     if info.st_uid != os.geteuid():
         raise Invalid(f"{folder} belongs to user {info.st_uid}.", fix="Set OUTLIVE_WORKSPACES to a folder of yours.")
-    if stat.S_IMODE(info.st_mode) & 0o077:
+    if stat.S_IMODE(info.st_mode) & 0o066:
         raise Invalid(f"{folder} is open to other users.", fix=f"Run `chmod 700 {folder}`.")
+    if stat.S_IMODE(info.st_mode) & mode != mode:
+        folder.chmod(mode)
 
 
-def make_folders(root: Path) -> None:
-    """The folders of an empty tree."""
+def make_folders(root: Path, owner: int | None = None) -> None:
+    """The folders of an empty tree; nobody but us and the root's own group can reach them while they change hands."""
     for name in FOLDERS:
         (root / name).mkdir(mode=0o700, exist_ok=True)
+        if owner is not None and (root / name).lstat().st_uid != owner:
+            os.chown(root / name, owner, owner, follow_symlinks=False)
 
 
 class DiskWorkspace:
     """Implements `protocols.Workspace`."""
 
-    def __init__(self, root: Path, lock: int, scan: Callable[[], list[FileStat]]) -> None:
-        self.root = root
-        self._lock: int | None = lock
+    def __init__(self, slot: Slot, scan: Callable[[], list[FileStat]]) -> None:
+        self.root, self._owner, self._note = slot.root, slot.owner, slot.note
+        self._slot: Slot | None = slot
         self._scan = scan
-        self._note = root.with_name(root.name + ".note")
         self._running: set[asyncio.Task[Any]] = set()
 
     async def note(self) -> bytes | None:
@@ -129,10 +197,10 @@ class DiskWorkspace:
         return await self._off_loop(self._scan)
 
     async def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
-        return await self._off_loop(lambda: read_file(self.root, path, offset, length))
+        return await self._off_loop(lambda: read_file(self.root, path, offset, length, self._owner))
 
     async def write(self, files: Sequence[FileContent]) -> None:
-        await self._off_loop(lambda: write_files(self.root, files))
+        await self._off_loop(lambda: write_files(self.root, files, self._owner))
 
     async def remove(self, paths: Sequence[str]) -> None:
         await self._off_loop(lambda: remove_files(self.root, paths))
@@ -144,12 +212,12 @@ class DiskWorkspace:
         """Also waits for work that went on in a thread after its caller was cancelled; idempotent."""
         while self._running:
             await asyncio.wait(self._running)
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._slot is not None:
+            slot, self._slot = self._slot, None
+            await asyncio.shield(asyncio.to_thread(slot.give_back))
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
-        if self._lock is None:
+        if self._slot is None:
             raise Invalid(f"the tree {self.root} has been given back.", fix="Open it again.")
         task = asyncio.create_task(asyncio.to_thread(work))
         self._running.add(task)
@@ -176,7 +244,7 @@ class DiskWorkspace:
     def _empty(self) -> None:
         self._remove_note()
         empty_folder(self.root)
-        make_folders(self.root)
+        make_folders(self.root, self._owner)
 
 
 def _write_note(path: Path, note: bytes) -> None:
@@ -186,7 +254,9 @@ def _write_note(path: Path, note: bytes) -> None:
     """
     boot = _boot_id()
     fresh = path.with_suffix(".fresh")
-    fresh.write_bytes(boot + b"\n" + note)
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(boot + b"\n" + note)
     if not boot:
         os.sync()
     fresh.replace(path)

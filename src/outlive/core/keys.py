@@ -125,6 +125,16 @@ def pack_prefix(session_id: SessionId) -> str:
     return f"sessions/{session_id}/packs/"
 
 
+CONTROL_KEY = "control/limits"
+"""Where a tenant's limits and its kill switch live, below the tenant's own prefix."""
+
+SPENDING_KEY = "control/spending"
+"""Where is counted what a tenant's sessions spend together, below the tenant's own prefix."""
+
+EVERYONE_KEY = f"_all/{CONTROL_KEY}"
+"""Where the limits and the kill switch for all tenants live: no tenant's name starts with `_`."""
+
+
 def message_digest(message_id: str) -> str:
     """Twelve characters that stand for a message id in the head (72 bits: 10^9 ids clash with a chance of 10^-4)."""
     return urlsafe_b64encode(blake2b(message_id.encode(), digest_size=9).digest()).decode()

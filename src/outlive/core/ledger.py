@@ -41,6 +41,10 @@ class LedgerLine:
     worker: str
     prompt_version: str = ""
     """Of the profile that answered; empty in lines that were written before it was noted."""
+    agent_turns: int = 0
+    """Model calls."""
+    seconds: float = 0.0
+    """Wall time of the agent."""
 
 
 def encode_line(line: LedgerLine) -> bytes:

@@ -53,6 +53,11 @@ class Summary:
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    agent_turns: int = 0
+    """Model calls."""
+    seconds: float = 0.0
+    """Wall time of the agent."""
 
 
 @dataclass(frozen=True, slots=True)

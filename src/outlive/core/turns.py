@@ -127,6 +127,8 @@ class TurnResult:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     prompt_version: str = ""
+    agent_turns: int = 0
+    seconds: float = 0.0
 
 
 def committed(
@@ -139,8 +141,8 @@ def committed(
     return replace(
         head,
         version=line.version,
-        agent_session_id=line.agent_session_id,
         prompt_version=line.prompt_version or head.prompt_version,
+        agent_session_id=line.agent_session_id or head.agent_session_id,
         packs=packs,
         ledger_size=ledger_size,
         answered=answered[-ANSWERED_WINDOW:],
@@ -161,6 +163,9 @@ def _summary(before: Summary, line: LedgerLine) -> Summary:
         input_tokens=before.input_tokens + line.input_tokens,
         output_tokens=before.output_tokens + line.output_tokens,
         cache_read_tokens=before.cache_read_tokens + line.cache_read_tokens,
+        cache_write_tokens=before.cache_write_tokens + line.cache_write_tokens,
+        agent_turns=before.agent_turns + line.agent_turns,
+        seconds=round(before.seconds + line.seconds, 3),
     )
 
 
@@ -183,6 +188,8 @@ def ledger_line(head: Head, inbound: Inbound, done: TurnResult, *, at: float, fe
         output_tokens=done.output_tokens,
         cache_read_tokens=done.cache_read_tokens,
         cache_write_tokens=done.cache_write_tokens,
+        agent_turns=done.agent_turns,
+        seconds=done.seconds,
         fence=fence,
         worker=worker,
         prompt_version=done.prompt_version,

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from outlive.entrypoints.findings import Found, fail, warn
 from outlive.errors import Invalid
 from outlive.settings import Settings
-from outlive.wiring import agent_program, choose_model, explain_model, load_profile
+from outlive.wiring import agent_program, choose_model, explain_model, isolation_here, load_profile
 
 PATIENCE = 30
 OWN_PAIR = "Set BEDROCK_ACCESS_KEY_ID and BEDROCK_SECRET_ACCESS_KEY of an identity that may call models only."
@@ -36,6 +36,19 @@ def profile(settings: Settings) -> Found:
     """The profile of new sessions."""
     found = load_profile(settings)
     return Found(f"{found.name}, prompt version {found.digest[:12]}")
+
+
+def isolation(settings: Settings) -> Found:
+    """How agents are kept apart here, tried out."""
+    found = isolation_here(settings)
+    if found.sandbox:
+        return Found(f"agents run in the sandbox of {found.sandbox.program}")
+    if found.users:
+        return Found(f"agents run as users {found.users.first} to {found.users.last}")
+    fix = "Run the worker as root, or set OUTLIVE_ISOLATION to bubblewrap."
+    if found.tenancy == "alone":
+        return warn("agents run as this user, of one tenant at a time, and can read what it can", fix)
+    return warn("agents run as this user, and nothing keeps tenants apart while they run", fix)
 
 
 def program(_settings: Settings) -> Found:

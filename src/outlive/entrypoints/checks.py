@@ -23,6 +23,7 @@ OFFLINE: dict[str, Callable[[Settings], Found]] = {
     "model": agent_checks.model,
     "profile": agent_checks.profile,
     "agent program": agent_checks.program,
+    "isolation": agent_checks.isolation,
 }
 
 

@@ -14,6 +14,10 @@ import typer
 from outlive.entrypoints.commands.chat import chat
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
+from outlive.entrypoints.commands.limits_set import limits_set
+from outlive.entrypoints.commands.limits_show import limits_show
+from outlive.entrypoints.commands.limits_start import limits_start
+from outlive.entrypoints.commands.limits_stop import limits_stop
 from outlive.entrypoints.commands.profile_check import profile_check
 from outlive.entrypoints.commands.profile_new import profile_new
 from outlive.entrypoints.commands.profile_show import profile_show
@@ -38,6 +42,7 @@ from outlive.entrypoints.commands.sweep import sweep
 from outlive.entrypoints.commands.task_list import task_list
 from outlive.entrypoints.commands.task_send import task_send
 from outlive.entrypoints.commands.task_show import task_show
+from outlive.entrypoints.commands.usage import usage
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
 from outlive.entrypoints.output import print_error, print_failure
@@ -65,6 +70,7 @@ COMMANDS: Commands = {
     "worker": worker,
     "doctor": doctor,
     "sweep": sweep,
+    "usage": usage,
 }
 SESSIONS: Commands = {
     "list": sessions_list,
@@ -83,6 +89,7 @@ QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_re
 
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
+LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
 
 
 def _group(commands: Commands) -> typer.Typer:
@@ -100,6 +107,7 @@ app.add_typer(
 )
 app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go on with it.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
+app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback

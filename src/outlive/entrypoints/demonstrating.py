@@ -55,7 +55,12 @@ async def demo(model: str | None, *, keep: Path | None) -> int:
     base = keep or Path(tempfile.mkdtemp(prefix="outlive-demo-"))
     try:
         settings = load_settings(
-            data=base / "store", workspaces=base / "host", lease_seconds=LEASE_SECONDS, model=model, tenant="demo"
+            data=base / "store",
+            workspaces=base / "host",
+            lease_seconds=LEASE_SECONDS,
+            model=model,
+            tenant="demo",
+            isolation="none",  # nobody else's session is below this folder, which only we can enter
         )
         async with open_app(settings, stand_in=True) as app:
             return await _play(app, Console(highlight=False), base)
@@ -157,6 +162,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "OUTLIVE_DATA": str(settings.data),
         "OUTLIVE_WORKSPACES": str(settings.workspaces),
         "OUTLIVE_TENANT": settings.tenant,
+        "OUTLIVE_ISOLATION": settings.isolation,
         "OUTLIVE_LEASE_SECONDS": str(settings.lease_seconds),
         "OUTLIVE_VISIBILITY_SECONDS": str(settings.lease_seconds),
     }

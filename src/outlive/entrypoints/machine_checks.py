@@ -122,7 +122,7 @@ def workspaces(settings: Settings) -> Found:
     info = folder.lstat()
     if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
         return fail(f"{folder} is not a folder of yours", "Remove it, or set OUTLIVE_WORKSPACES to another one.")
-    if stat.S_IMODE(info.st_mode) & 0o077:
+    if stat.S_IMODE(info.st_mode) & 0o066:
         return fail(f"{folder} is open to other users", f"Run `chmod 700 {folder}`.")
     trees = [entry for entry in folder.iterdir() if entry.is_dir()]
     size = sum(_sizes(folder))

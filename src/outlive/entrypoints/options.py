@@ -50,4 +50,5 @@ User = Annotated[str | None, typer.Option("--user", help="Every session of this 
 Channel = Annotated[
     str | None, typer.Option("--channel", help="With --user: on this channel only.", show_default=False)
 ]
+Everyone = Annotated[bool, typer.Option("--all", help="For all tenants, instead of one.")]
 Everything = Annotated[bool, typer.Option("--all", help="Every session of the tenant.")]

@@ -13,9 +13,11 @@ NOTES = {
     "continued": "That turn was interrupted; it is finished now.",
     "adopted": "That turn had ended but was not committed; it is now.",
     "repeat": "That message was answered before; this is the answer.",
+    "refused": "The agent was not asked.",
 }
 ENDS = {
     "interrupted": "Interrupted; what there is of this turn is kept.",
+    "stopped": "Stopped by the operator; what there is of this turn is kept.",
     "max_turns": "The turn ended at its limit of model calls.",
     "max_budget": "The turn ended at its limit of money.",
 }

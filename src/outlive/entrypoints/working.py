@@ -183,7 +183,8 @@ class Watch:
         which = {"session_key": str(inbound.key), "message_id": inbound.message_id}
         match outcome:
             case Busy() | LeaseLost():
-                self.tell("busy", f"{inbound.key}  another worker holds the session; its message waits", **which)
+                why = outcome.reason if isinstance(outcome, Busy) else "another worker took the session over"
+                self.tell("busy", f"{inbound.key}  {why}; its message waits", reason=why, **which)
                 return
             case HandedOver(session_id, steps):
                 told = f"{inbound.key}  handed over after {steps} steps: the time is up"

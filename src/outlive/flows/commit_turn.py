@@ -54,6 +54,7 @@ class TurnOnDisk:
         self.begun = False
         """The agent has written down what it was asked: from then on the turn can be continued."""
         self.debug_file: Path | None = None
+        self.began = engine.clock.now()
         self.flushing = asyncio.Lock()
 
     def labels(self, *, complete: bool) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class TurnOnDisk:
             "kind": "commit" if complete else "flush",
             "previous": self.lease.head.packs[-1].name if self.lease.head.packs else None,
             "message_id": self.inbound.message_id,
-            "agent_session_id": self.agent_session_id if self.begun else None,
+            "agent_session_id": self.agent_session_id if complete or self.begun else None,
         } | ({} if complete else {"message": encode_inbound(self.inbound).decode(), "handed_over": self.handed_over})
 
 
@@ -155,6 +156,8 @@ def _line(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
         cache_read_tokens=used.cache_read_tokens,
         cache_write_tokens=used.cache_write_tokens,
         prompt_version=done.prompt_version,
+        agent_turns=used.agent_turns,
+        seconds=round(max(turn.engine.clock.now() - turn.began, 0.0), 3),
     )
     now, worker = turn.engine.clock.now(), turn.engine.worker
     return ledger_line(turn.lease.head, turn.inbound, result, at=now, fence=turn.lease.fence, worker=worker)

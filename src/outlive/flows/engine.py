@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from outlive.core.compaction import DEFAULT_LIMIT
+from outlive.core.quotas import Quotas
 from outlive.core.state import StateSchema
 from outlive.core.turns import CrashPolicy
+from outlive.flows.read_controls import Controls
 from outlive.flows.share_dictionary import Dictionaries
 from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.protocols import Agent, Channel, Clock, NewId, Objects, Queue, Table, Workspaces
@@ -39,8 +41,10 @@ class Policy:
     debug: bool = False
     """Whether the agent's debug log of each turn is kept."""
     region: str = "local"
-    max_usd_per_turn: float | None = None
-    max_agent_turns: int | None = None
+    quotas: Quotas = field(default_factory=Quotas)
+    """What each tenant may use where its limits, and those for all, say nothing."""
+    control_seconds: float | None = None
+    """How old knowledge of the stored limits and the kill switch may be; None: there are none, nothing is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Engine:
     dictionaries: Dictionaries = field(default_factory=Dictionaries)
     state_schema: StateSchema = field(default_factory=StateSchema)
     """What the application says about the state objects of its sessions."""
+    controls: Controls = field(default_factory=Controls)
 
     def stores(self, tenant: str) -> TenantStores:
         """The stores, opened for a tenant."""

@@ -19,7 +19,9 @@ from outlive.protocols import Absent, At, Clock, Free, Hold, Keep, LeaseChange, 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Somebody else holds the session."""
+    """The turn cannot run now, and can later: its message waits."""
+
+    reason: str = "another worker holds the session"
 
 
 class Lease:

@@ -20,8 +20,8 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
 from outlive.protocols import ObjectInfo
 
-FILE = "debug.log"
-"""Below the session's root while the turn runs: not a kept part of the tree."""
+FILE = "config/debug.log"
+"""Below the session's root while the turn runs: a place the agent may write to, and no kept part of the tree."""
 MOST_BYTES = 32 << 20
 """Of a log, its end is kept."""
 

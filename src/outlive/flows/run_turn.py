@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from outlive.core.ledger import PATH, LedgerLine, find_message
 from outlive.core.messages import Inbound, check_inbound
+from outlive.core.quotas import Refusal
 from outlive.core.turns import Adopt, Continue, Known, Start, Unsure, after_crash, look_up
 from outlive.errors import AgentFailed, LeaseLost, NotFound, OutliveError
+from outlive.flows.admit_turn import Admitted, admitted, count_for_others, refused
 from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
@@ -25,6 +27,7 @@ from outlive.flows.share_memory import SharedMemory
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
 from outlive.flows.track_task import TrackedTask, tracked
+from outlive.flows.watch_stop import Halt, halted_when_told, stopped_by
 from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
 
 
@@ -34,7 +37,11 @@ class Turn:
 
     line: LedgerLine
     how: str
-    """`ran`, `continued` (a dead worker's turn was finished), `adopted` (only its commit was missing), `repeat`."""
+    """How the line came about.
+
+    `ran`, `continued` (a dead worker's turn was finished), `adopted` (only its commit was missing), `repeat`, `refused`
+    (a limit or the kill switch kept the agent from being asked; the reply says so).
+    """
     session_id: str
     before: int
     """The version it started from; equal to `after` for a repeat."""
@@ -50,7 +57,8 @@ async def run_turn(
     on_event: OnEvent | None = None,
     deadline: float | None = None,
 ) -> Turn | Busy | HandedOver:
-    """Answer one message, or find the answer it has had; `Busy` when another worker holds the session.
+    """Answer one message, or find the answer it has had; `Busy` when another worker holds the session, or all of the
+    tenant's turns run that may.
 
     At `deadline` (epoch seconds) a turn that is not finished is stored and let go: `HandedOver`. A commit under way is
     finished, so the caller keeps some time in reserve behind it.
@@ -73,6 +81,9 @@ async def run_turn(
             turn = await _answer(_Asked(engine, stores, lease, inbound, trace, on_event, lost, until, task))
         if isinstance(turn, HandedOver):
             await release_quietly(lease, settled=False)
+            return turn
+        if isinstance(turn, Busy):
+            await lease.release()
             return turn
         with trace.step("deliver"):
             head = await deliver_pending(engine, stores, lease.head, known=turn.line)
@@ -100,36 +111,48 @@ class _Asked:
     lost: asyncio.Event
     deadline: Deadline
     task: TrackedTask
+    allowed: Admitted | Refusal = field(default_factory=Admitted)
 
 
-async def _answer(asked: _Asked) -> Turn | HandedOver:
+async def _answer(asked: _Asked) -> Turn | Busy | HandedOver:
     lease, before = asked.lease, asked.lease.head.version
     settled = await _settle(asked)
+    if isinstance(settled, Busy):
+        return settled
     if isinstance(settled, HandedOver):
         await asked.task.ended("handed over")
         return settled
     line, how = settled
-    if line.is_error:
-        await asked.task.ended("failed", line.agent_session_id, line.stop_reason)
-    else:
-        await asked.task.ended("done", line.agent_session_id)
+    failed = line.is_error or how == "refused"
+    await asked.task.ended("failed" if failed else "done", line.agent_session_id, line.stop_reason if failed else "")
     return Turn(line, how, lease.head.session_id, before, lease.head.version, asked.trace)
 
 
-async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | HandedOver:
-    """The line that answers the message, and how it came about."""
+async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy | HandedOver:
+    """The line that answers the message, and how it came about; what costs no money needs no leave."""
     engine, stores, lease, inbound = asked.engine, asked.stores, asked.lease, asked.inbound
     known = look_up(lease.head, inbound.message_id, inbound.sent_at)
     if isinstance(known, Known):
+        await count_for_others(engine, stores, lease)
         return await read_line(engine, stores, lease.head, known.answered.offset), "repeat"
     flushes = await find_flushes(engine, stores, lease.head) if lease.dirty else []
     plan = after_crash(flushes, inbound.message_id, engine.policy.on_crash)
     if isinstance(plan, Adopt):
         with asked.trace.step("commit"):
-            return await adopt(engine, stores, lease, plan.flush), "adopted"
-    async with _workspace(engine, stores, lease) as workspace:
+            line = await adopt(engine, stores, lease, plan.flush)
+        await count_for_others(engine, stores, lease)
+        return line, "adopted"
+    async with admitted(engine, stores, lease) as allowed:
+        if isinstance(allowed, Busy):
+            return allowed
+        plan = Start() if isinstance(allowed, Refusal) else plan
+        return await _in_workspace(replace(asked, allowed=allowed), plan, search=isinstance(known, Unsure))
+
+
+async def _in_workspace(asked: _Asked, plan: Start | Continue, *, search: bool) -> tuple[LedgerLine, str] | HandedOver:
+    async with _workspace(asked.engine, asked.stores, asked.lease) as workspace:
         try:
-            return await _run(asked, plan, workspace, search=isinstance(known, Unsure))
+            return await _run(asked, plan, workspace, search=search)
         except NotFound:
             if isinstance(plan, Start):
                 raise
@@ -182,37 +205,50 @@ async def _run(
     if memory is not None:
         with trace.step("memory") as step:
             step.found = await memory.give(workspace)
-    return line, "continued" if flush else "ran"
+    how = "refused" if isinstance(asked.allowed, Refusal) else "ran"
+    return line, "continued" if flush else how
 
 
 async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone | None:
-    """Run the agent until it is done or the lease is lost; None when the deadline came first."""
-    running = asyncio.create_task(_events(turn, asked, continuing=continuing))
-    losing = asyncio.create_task(asked.lost.wait())
+    """Run the agent, if it may, until it is done, the lease is lost, or the operator's stop has run out of patience.
+
+    None when the deadline came first.
+    """
+    if isinstance(asked.allowed, Refusal):
+        return await refused(asked.allowed, asked.lease.head, asked.on_event)
+    async with halted_when_told(asked.engine, asked.stores, turn.workspace.root) as halt:
+        running = asyncio.create_task(_events(turn, asked.allowed, asked, continuing=continuing))
+        done = await _ended(running, asked, halt)
+        return None if done is None else stopped_by(halt, done)
+
+
+async def _ended(running: asyncio.Task[TurnDone], asked: _Asked, halt: Halt) -> TurnDone | None:
+    lost, losing = asked.lost, asyncio.create_task(asked.lost.wait())
+    expiring = asyncio.create_task(halt.overdue.wait())
     leaving = asyncio.create_task(asked.deadline.passed())
     try:
-        await asyncio.wait({running, losing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, losing, expiring, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             return running.result()
-        if losing.done():
-            raise LeaseLost
+        if losing.done() or expiring.done():
+            raise halt.failure if halt.failure and not lost.is_set() else LeaseLost
         return None
     finally:
-        for task in (running, losing, leaving):
+        for task in (running, losing, expiring, leaving):
             task.cancel()
         with suppress(asyncio.CancelledError, OutliveError):
             await running
 
 
-async def _events(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone:
-    policy = turn.engine.policy
+async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continuing: bool) -> TurnDone:
     order = AgentTurn(
         root=turn.workspace.root,
         prompt=None if continuing else turn.inbound.text,
         agent_session_id=turn.agent_session_id,
         profile=turn.lease.head.profile,
-        max_turns=policy.max_agent_turns,
-        max_usd=policy.max_usd_per_turn,
+        max_turns=allowed.max_agent_turns,
+        max_usd=allowed.max_usd,
+        turn_seconds=allowed.turn_seconds,
         debug_file=turn.debug_file,
     )
     done: TurnDone | None = None

@@ -100,7 +100,8 @@ async def _settle(engine: Engine, delivery: Delivery, outcome: Outcome) -> None:
             with suppress(Conflict, Unavailable):  # it comes again and is answered from the head
                 await engine.queue.ack(delivery)
         case Busy() | LeaseLost():
-            await _give_back(engine, delivery, BUSY_PAUSE, "another worker holds the session", count=False)
+            reason = outcome.reason if isinstance(outcome, Busy) else outcome.message
+            await _give_back(engine, delivery, BUSY_PAUSE, reason, count=False)
         case HandedOver(steps=steps):
             # A turn that gets no step further in a whole invocation never will: it becomes a dead letter in the end.
             await _give_back(engine, delivery, 0.0, "handed over at the deadline", count=not steps)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from outlive.core.keys import SessionId
     from outlive.core.ledger import LedgerLine
     from outlive.flows.engine import Engine
+    from outlive.flows.inspect_limits import Left
     from outlive.flows.inspect_session import ConversationPage, SessionDetail
     from outlive.flows.tenant_stores import TenantStores
 
@@ -33,28 +34,32 @@ def sessions_show(
     What it holds and cost, who points at it, whether a turn runs or was interrupted, and what was said last.
     """
     from outlive.entrypoints.running import at_session
+    from outlive.flows.inspect_limits import what_is_left
     from outlive.flows.inspect_session import ConversationPage, inspect_session, read_conversation
 
     async def look(
         engine: Engine, stores: TenantStores, session_id: SessionId
-    ) -> tuple[SessionDetail, ConversationPage]:
+    ) -> tuple[SessionDetail, ConversationPage, Left]:
         detail = await inspect_session(engine, stores, session_id)
+        left = await what_is_left(engine, stores, detail.line.usd)
         if not turns:
-            return detail, ConversationPage((), None)
-        return detail, await read_conversation(engine, stores, session_id, before=before, limit=turns)
+            return detail, ConversationPage((), None), left
+        return detail, await read_conversation(engine, stores, session_id, before=before, limit=turns), left
 
-    detail, page = at_session(session, look, data=data, tenant=tenant)
+    detail, page, left = at_session(session, look, data=data, tenant=tenant)
     if json:
-        print_json({"session": detail, "conversation": page})
+        print_json({"session": detail, "conversation": page, "left": left})
         return
-    print_fields(_fields(detail))
+    print_fields(_fields(detail, left))
     for line in page.turns:
         _print_turn(line)
     if page.before is not None:
         say(f"Earlier turns: outlive sessions show {session} --before {page.before}")
 
 
-def _fields(detail: SessionDetail) -> dict[str, object]:
+def _fields(detail: SessionDetail, left: Left) -> dict[str, object]:
+    from outlive.entrypoints.limiting import left_text
+
     line = detail.line
     fields: dict[str, object] = {
         "session": line.session_id,
@@ -71,6 +76,8 @@ def _fields(detail: SessionDetail) -> dict[str, object]:
         "last turn": local_time(line.updated_at),
         "expires": local_time(line.expires_at),
     }
+    if left_text(left):
+        fields["left"] = left_text(left)
     if line.held_until:
         fields["running"] = f"a turn, its lease lasts until {local_time(line.held_until)}"
     if detail.outbox:

@@ -1,0 +1,267 @@
+"""A table on DynamoDB: one item per record, single-item conditional writes, strongly consistent reads.
+
+Layout: `pk` is the key up to its first slash (the tenant), `sk` the rest with the slash, or `meta` for a key without
+one; `version`, `fence`, `owner`, `until`, `expires_at` and `body` as in `Row`; `ttl` a while behind `expires_at`, for
+DynamoDB's own clean-up, which nothing relies on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any, assert_never
+
+from botocore.exceptions import ClientError
+
+from outlive.aws.client import Place, code_of, open_client, parse_place, translated
+from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text
+from outlive.errors import AlreadyExists, NotFound, VersionConflict
+from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Row
+
+META = "meta"
+TTL_MARGIN = 2 * 86400
+"""Seconds between a record's end and its removal by the service: clocks differ, and the reader decides."""
+PAGE = 500
+
+Item = dict[str, dict[str, Any]]
+
+NAMES = {"#version": "version", "#fence": "fence", "#owner": "owner", "#until": "until", "#ttl": "ttl"}
+"""Reserved words of DynamoDB among them, so all go by an alias."""
+MATCHES = "#version = :version AND #fence = :fence"
+FREE_OR_OURS = "attribute_exists(pk) AND (attribute_not_exists(#owner) OR #owner = :owner OR #until <= :now)"
+TAKE = "SET #owner = :owner, #until = :until ADD #version :one, #fence :one"
+
+
+class DynamoTable:
+    """Records in a DynamoDB table whose keys are `pk` and `sk`, both strings."""
+
+    def __init__(self, client: Any, place: Place, stack: AsyncExitStack) -> None:  # noqa: ANN401 - see `open_client`
+        """Use `DynamoTable.open`."""
+        self._client, self._name, self._stack = client, place.name, stack
+        self._what = f"DynamoDB table {place.name}"
+
+    @classmethod
+    async def open(cls, url: str) -> DynamoTable:
+        """`dynamodb://TABLE?region=…`; nothing is asked of the service yet. `Invalid` for a URL that is none."""
+        place, stack = parse_place(url, "dynamodb"), AsyncExitStack()
+        return cls(await open_client("dynamodb", place, stack), place, stack)
+
+    async def read(self, key: str) -> Row | None:
+        check_table_key(key)
+        async with translated(self._what):
+            found = await self._client.get_item(TableName=self._name, Key=_item_key(key), ConsistentRead=True)
+        return _row(found["Item"]) if "Item" in found else None
+
+    async def write(
+        self, key: str, body: bytes, *, expected: Expected, lease: LeaseChange, expires_at: float | None
+    ) -> Row:
+        check_table_key(key)
+        check_body(key, body)
+        check_lease(lease)
+        match expected:
+            case Absent():
+                return await self._create(key, body, lease, expires_at)
+            case At():
+                return await self._update(key, body, expected, lease, expires_at)
+            case _:
+                assert_never(expected)
+
+    async def acquire(self, key: str, owner: str, *, now: float, until: float) -> Row | None:
+        check_table_key(key)
+        check_text("lease owner", owner)
+        values = {":owner": {"S": owner}, ":now": _number(now), ":until": _number(until), ":one": _number(1)}
+        async with translated(self._what):
+            try:
+                changed = await self._client.update_item(
+                    TableName=self._name,
+                    Key=_item_key(key),
+                    UpdateExpression=TAKE,
+                    ConditionExpression=FREE_OR_OURS,
+                    ExpressionAttributeNames={name: NAMES[name] for name in ("#version", "#fence", "#owner", "#until")},
+                    ExpressionAttributeValues=values,
+                    ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except ClientError as error:
+                if not _is_refused(error):
+                    raise
+                if not error.response.get("Item"):
+                    raise NotFound(f"There is no record {key!r}.") from error
+                return None
+        return _row(changed["Attributes"])
+
+    async def delete(self, key: str, *, expected: At) -> None:
+        check_table_key(key)
+        async with translated(self._what):
+            try:
+                await self._client.delete_item(
+                    TableName=self._name,
+                    Key=_item_key(key),
+                    ConditionExpression=MATCHES,
+                    ExpressionAttributeNames={name: NAMES[name] for name in ("#version", "#fence")},
+                    ExpressionAttributeValues=_expected(expected),
+                )
+            except ClientError as error:
+                raise _moved_on(key, expected, error) from error
+
+    async def scan(self, prefix: str, *, after: str = "", limit: int = 100) -> Sequence[Row]:
+        """One partition when the prefix names a tenant; the whole table otherwise, for operators only."""
+        check_text("prefix", prefix, at_least=0)
+        check_text("after", after, at_least=0)
+        check_limit(limit)
+        if "/" not in prefix:
+            return await self._scan_all(prefix, after, limit)
+        tenant, _, rest = prefix.partition("/")
+        rows: list[Row] = []
+        start: Item | None = _item_key(after) if after.startswith(prefix) else None
+        if start is None and after > prefix:  # behind everything with this prefix
+            return []
+        while len(rows) < limit:
+            page = await self._page("query", start, limit - len(rows), tenant=tenant, rest="/" + rest)
+            rows += map(_row, page["Items"])
+            start = page.get("LastEvaluatedKey")
+            if start is None:
+                break
+        return rows
+
+    async def ping(self) -> None:
+        async with translated(self._what):
+            await self._client.describe_table(TableName=self._name)
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+    async def _create(self, key: str, body: bytes, lease: LeaseChange, expires_at: float | None) -> Row:
+        owner, until = (lease.owner, lease.until) if isinstance(lease, Hold) else (None, 0.0)
+        row = Row(key, body, 1, int(owner is not None), owner, until, expires_at)
+        async with translated(self._what):
+            try:
+                await self._client.put_item(
+                    TableName=self._name, Item=_item(row), ConditionExpression="attribute_not_exists(pk)"
+                )
+            except ClientError as error:
+                if _is_refused(error):
+                    raise AlreadyExists(f"There is a record {key!r} already.") from error
+                raise
+        return row
+
+    async def _update(self, key: str, body: bytes, expected: At, lease: LeaseChange, expires_at: float | None) -> Row:
+        sets, removes, values = ["body = :body", "#version = #version + :one"], [], _expected(expected)
+        names = {name: NAMES[name] for name in ("#version", "#fence", "#ttl")}
+        values |= {":body": {"B": body}, ":one": _number(1)}
+        if expires_at is None:
+            removes += ["expires_at", "#ttl"]
+        else:
+            sets += ["expires_at = :expires", "#ttl = :ttl"]
+            values |= {":expires": _number(expires_at), ":ttl": _ttl(expires_at)}
+        match lease:
+            case Keep():
+                pass
+            case Free():
+                names |= {"#owner": "owner", "#until": "until"}
+                removes.append("#owner")
+                sets.append("#until = :until")
+                values[":until"] = _number(0.0)
+            case Hold(owner, until):
+                names |= {"#owner": "owner", "#until": "until"}
+                sets += ["#owner = :owner", "#until = :until"]
+                values |= {":owner": {"S": owner}, ":until": _number(until)}
+            case _:
+                assert_never(lease)
+        expression = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
+        async with translated(self._what):
+            try:
+                changed = await self._client.update_item(
+                    TableName=self._name,
+                    Key=_item_key(key),
+                    UpdateExpression=expression,
+                    ConditionExpression=MATCHES,
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
+                    ReturnValues="ALL_NEW",
+                )
+            except ClientError as error:
+                raise _moved_on(key, expected, error) from error
+        return _row(changed["Attributes"])
+
+    async def _scan_all(self, prefix: str, after: str, limit: int) -> Sequence[Row]:
+        rows: list[Row] = []
+        start: Item | None = None
+        while True:
+            page = await self._page("scan", start, PAGE)
+            rows += (row for row in map(_row, page["Items"]) if row.key.startswith(prefix) and row.key > after)
+            start = page.get("LastEvaluatedKey")
+            if start is None:
+                return sorted(rows, key=lambda row: row.key)[:limit]
+
+    async def _page(
+        self, how: str, start: Item | None, limit: int, *, tenant: str = "", rest: str = ""
+    ) -> Mapping[str, Any]:
+        asked: dict[str, Any] = {"TableName": self._name, "ConsistentRead": True, "Limit": limit}
+        if how == "query":
+            asked |= {
+                "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",
+                "ExpressionAttributeValues": {":pk": {"S": tenant}, ":sk": {"S": rest}},
+            }
+        if start is not None:
+            asked["ExclusiveStartKey"] = start
+        async with translated(self._what):
+            page: Mapping[str, Any] = await getattr(self._client, how)(**asked)
+        return page
+
+
+def _is_refused(error: ClientError) -> bool:
+    return code_of(error) == "ConditionalCheckFailedException"
+
+
+def _moved_on(key: str, expected: At, error: ClientError) -> Exception:
+    """The conflict, or the error itself when it is another one."""
+    if not _is_refused(error):
+        return error  # type: ignore[no-any-return]  # an exception, whatever the library says
+    return VersionConflict(f"The record {key!r} is not at version {expected.version}, fence {expected.fence}.")
+
+
+def _expected(expected: At) -> Item:
+    return {":version": _number(expected.version), ":fence": _number(expected.fence)}
+
+
+def _number(value: float) -> dict[str, str]:
+    return {"N": repr(value)}
+
+
+def _ttl(expires_at: float) -> dict[str, str]:
+    return _number(math.ceil(expires_at) + TTL_MARGIN)
+
+
+def _item_key(key: str) -> Item:
+    tenant, slash, rest = key.partition("/")
+    return {"pk": {"S": tenant}, "sk": {"S": slash + rest if slash else META}}
+
+
+def _item(row: Row) -> Item:
+    item = _item_key(row.key) | {
+        "version": _number(row.version),
+        "fence": _number(row.fence),
+        "until": _number(row.until),
+        "body": {"B": row.body},
+    }
+    if row.owner is not None:
+        item["owner"] = {"S": row.owner}
+    if row.expires_at is not None:
+        item |= {"expires_at": _number(row.expires_at), "ttl": _ttl(row.expires_at)}
+    return item
+
+
+def _row(item: Item) -> Row:
+    rest = item["sk"]["S"]
+    expires_at = item.get("expires_at")
+    return Row(
+        key=item["pk"]["S"] + ("" if rest == META else rest),
+        body=item["body"]["B"],
+        version=int(item["version"]["N"]),
+        fence=int(item["fence"]["N"]),
+        owner=item["owner"]["S"] if "owner" in item else None,
+        until=float(item["until"]["N"]),
+        expires_at=None if expires_at is None else float(expires_at["N"]),
+    )
