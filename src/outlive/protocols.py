@@ -325,6 +325,8 @@ class AgentTurn:
     profile: str = "default"
     max_turns: int | None = None
     max_usd: float | None = None
+    debug_file: Path | None = None
+    """Where the agent shall log what it does, for people who look for a fault; None for nowhere."""
     turn_seconds: float | None = None
     """Wall time after which the turn is ended; None for the agent's own limit."""
     decision: Decided | None = None

@@ -91,12 +91,22 @@ class Settings(BaseSettings):
     )
     flush_seconds: float = Field(0.5, gt=0, le=600, description="How much of a running turn a crash may lose.")
     grace_seconds: float = Field(20.0, ge=0, le=900, description="How long a turn may go on after SIGTERM.")
+    invocation_seconds: float | None = Field(
+        None, gt=0, description="How long a worker may live before it is ended from outside; empty: no limit."
+    )
+    handover_reserve_seconds: float = Field(
+        20.0, ge=0, le=900, description="How long before that end a running turn is handed over."
+    )
     on_crash: Literal["continue", "rerun"] = Field("continue", description="What becomes of a dead worker's turn.")
     max_packs: int = Field(4, ge=2, le=64, description="Live packs per session: requests of a cold start.")
     keep_versions: int = Field(50, ge=1, le=100_000, description="How far back fork, rewind and diff reach.")
     max_usd_per_turn: float | None = Field(None, gt=0, description="Money one turn may cost, in US dollars.")
     max_agent_turns: int | None = Field(None, gt=0, description="Model calls one turn may make.")
     turn_seconds: float = Field(1800.0, gt=0, description="Wall time one turn may take.")
+    memory: bool = Field(
+        default=False, description="Give the agent a memory folder that all sessions of a tenant and profile share."
+    )
+    debug: bool = Field(default=False, description="Keep the CLI's debug log of each turn beside the session.")
     max_usd_per_session: float | None = Field(
         None,
         gt=0,

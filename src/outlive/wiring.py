@@ -81,12 +81,19 @@ class App:
         text: str,
         *,
         message_id: str | None = None,
+        task_id: str = "",
         wait_seconds: float = 60.0,
         on_event: OnEvent | None = None,
     ) -> Turn:
         """One turn of the session behind `key`, committed when this returns; see `flows.ask_agent`."""
         return await ask_agent(
-            self.engine, self.key(key), text, message_id=message_id, wait_seconds=wait_seconds, on_event=on_event
+            self.engine,
+            self.key(key),
+            text,
+            message_id=message_id,
+            task_id=task_id,
+            wait_seconds=wait_seconds,
+            on_event=on_event,
         )
 
 
@@ -220,7 +227,10 @@ def _policy(settings: Settings) -> Policy:
         keep_versions=settings.keep_versions,
         visibility_seconds=settings.visibility_seconds,
         grace_seconds=settings.grace_seconds,
+        handover_reserve_seconds=settings.handover_reserve_seconds,
         profile=settings.profile,
+        memory=settings.memory,
+        debug=settings.debug,
         region=settings.region,
         quotas=_quotas(settings),
         control_seconds=settings.control_seconds,
@@ -295,5 +305,6 @@ async def _claude(settings: Settings, model: ModelSettings, isolation: Isolation
     if model.provider == "scripted":
         server = await stack.enter_async_context(ScriptedModel())
         model = ModelSettings("scripted", base_url=server.url)
-    profiles, options = Profiles(settings.profiles), CliOptions(ask=settings.approve)
+    profiles = Profiles(settings.profiles)
+    options = CliOptions(ask=settings.approve, memory=settings.memory)
     return ClaudeAgent(model, profiles, turn_seconds=settings.turn_seconds, options=options, isolation=isolation)

@@ -29,19 +29,27 @@ class Hosts:
         self.world = World(base / "disks")
         self.model = model
         self.host = base / "host"
+        self.policy: dict[str, object] = {}
         self.agent = ClaudeAgent(ModelSettings("scripted", base_url=model.url), Profiles())
 
     async def turn(self, text: str, *, key: SessionKey = KEY) -> Turn:
         """One turn on a new host."""
         shutil.rmtree(self.host, ignore_errors=True)
-        engine = replace(self.world.worker("any"), agent=self.agent, workspaces=DiskWorkspaces(self.host))
-        turn = await run_turn(engine, replace(self.world.message(text), key=key))
+        engine = replace(
+            self.world.worker("any", **self.policy), agent=self.agent, workspaces=DiskWorkspaces(self.host)
+        )
+        turn = await run_turn(engine, replace(self.world.message(text, f"m{len(self.model.requests)}"), key=key))
         assert isinstance(turn, Turn)
         return turn
 
+    def host_root(self) -> Path:
+        """The one session on the host."""
+        (root,) = [path for path in self.host.iterdir() if path.is_dir()]
+        return root
+
     def tree(self) -> dict[str, bytes]:
         """Every kept file of the host's one session."""
-        (root,) = [path for path in self.host.iterdir() if path.is_dir()]
+        root = self.host_root()
         kept = [path for top in ("work", "config/projects", "config/tasks") for path in (root / top).rglob("*")]
         return {str(p.relative_to(root)): p.read_bytes() for p in kept if p.is_file() and not p.name.startswith(".")}
 

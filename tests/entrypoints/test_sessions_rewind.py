@@ -20,6 +20,15 @@ def test_people_are_told_what_holds_what(outlive: Outlive) -> None:
     )
 
 
+def test_files_alone_become_older(outlive: Outlive) -> None:
+    """With `--files-only` the agent still knows what was said since, and people are told that only files went back."""
+    outlive.say("one", "two")
+    assert outlive("sessions", "rewind", "ada", "1", "--files-only").out == (
+        "Version 3 holds the files that version 1 held; version 2 is kept.\n"
+    )
+    assert outlive.say("other")[0].line.reply == "Message 3: other"
+
+
 def test_a_running_turn_is_not_disturbed(outlive: Outlive) -> None:
     """A session that is held exits 1, names the holder's time, and is unchanged."""
     outlive.say("one", "two")

@@ -13,6 +13,7 @@ import pytest
 
 from outlive.errors import Unavailable
 from outlive.sqlite.queue import SqliteQueue
+from outlive.testing.instant_agent import InstantAgent
 from tests.entrypoints.conftest import FailingAgent, Outlive, stuck
 
 
@@ -213,3 +214,34 @@ def test_a_real_worker_process_answers(outlive: Outlive) -> None:
     assert "your name is Ada" in turn["reply"]
     assert turn["pid"] != os.getpid()
     assert outlive("send", "ada", "x", "--message-id", "m1", "--wait").out.strip() == turn["reply"]
+
+
+# ---------------------------------------------------------------------------------- a limited invocation
+
+
+def test_an_invocation_hands_its_turn_over_and_ends(outlive: Outlive) -> None:
+    """With `--invocation-seconds` a turn that is not done in time is told as handed over, and its message waits."""
+    outlive.monkeypatch.setenv("OUTLIVE_HANDOVER_RESERVE_SECONDS", "0.2")
+    outlive("send", "ada", "hello")
+    outlive.agent(stuck())
+    done = outlive("worker", "--json", "--invocation-seconds", "0.8")
+    assert (done.code, [event["event"] for event in done.events]) == (0, ["started", "tool", "handed over", "stopped"])
+    assert outlive.ok("queue", "depth")["waiting"] == 1
+    shown = outlive.ok("sessions", "show", "ada")["session"]
+    assert (shown["line"]["held_until"], len(shown["interrupted"])) == (None, 1)
+
+
+def test_the_next_invocation_goes_on(outlive: Outlive) -> None:
+    """A turn that was handed over is continued by the next worker, whoever that is."""
+    outlive.monkeypatch.setenv("OUTLIVE_HANDOVER_RESERVE_SECONDS", "0")
+    outlive("send", "ada", "hello")
+    outlive.agent(stuck())
+    outlive("worker", "--invocation-seconds", "0.5")
+    outlive.agent(InstantAgent())
+    turn = outlive("worker", "--once", "--json").events[1]
+    assert (turn["how"], turn["reply"]) == ("continued", "Message 1: hello")
+
+
+def test_an_invocation_that_is_all_reserve_is_refused(outlive: Outlive) -> None:
+    """An invocation no longer than the reserve exits 2 and names the setting, before a message is taken."""
+    assert "OUTLIVE_HANDOVER_RESERVE_SECONDS" in outlive.refused(2, "worker", "--invocation-seconds", "5")["fix"]

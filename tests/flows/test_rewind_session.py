@@ -31,6 +31,11 @@ def without_ledger(tree: dict) -> dict:
     return {path: content for path, content in tree.items() if path != PATH}
 
 
+def work_of(tree: dict) -> dict:
+    """The working directory of a tree."""
+    return {path: content for path, content in tree.items() if path.startswith("work/")}
+
+
 @pytest.mark.parametrize("version", range(1, 7))
 async def test_a_rewind_restores_every_byte_but_the_ledger(world, session, version) -> None:
     """After a rewind the tree is that of the older version, byte for byte, with the ledger as it was before."""
@@ -39,6 +44,27 @@ async def test_a_rewind_restores_every_byte_but_the_ledger(world, session, versi
     assert (rewound.to, rewound.before, rewound.after) == (version, 6, 7)
     assert without_ledger(tree) == without_ledger(world.trees[session, version])
     assert tree[PATH] == world.trees[session, 6][PATH]
+
+
+@pytest.mark.parametrize("version", range(1, 7))
+async def test_files_alone_can_be_rewound(world, session, version) -> None:
+    """With `files_only` the working directory is the older version's, byte for byte, and all else is as it was."""
+    rewound = await rewind_session(world.worker(), world.stores, session, version, files_only=True)
+    tree, before, older = await world.restored(session), world.trees[session, 6], world.trees[session, version]
+    assert (rewound.files_only, rewound.after) == (True, 7)
+    assert work_of(tree) == work_of(older)
+    assert {path: tree[path] for path in tree.keys() - work_of(tree).keys()} == {
+        path: before[path] for path in before.keys() - work_of(before).keys()
+    }
+
+
+@pytest.mark.parametrize("worker", ["w1", "w2"])
+async def test_the_conversation_goes_on_over_older_files(world, session, worker) -> None:
+    """After a rewind of the files alone the agent still has every message, on a warm worker as on a cold one."""
+    await rewind_session(world.worker("w2"), world.stores, session, 2, files_only=True)
+    turn = await world.say("and now", worker=worker)
+    assert turn.line.reply == "Message 7: and now"
+    assert work_of(await world.restored(session)) == work_of(world.trees[session, 2])
 
 
 @pytest.mark.parametrize("worker", ["w1", "w2"])

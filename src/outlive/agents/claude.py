@@ -33,10 +33,11 @@ from outlive.agents.approval_gate import Gate, Handover
 from outlive.agents.approval_rules import parse_rules
 from outlive.agents.deferred_calls import WaitingCall
 from outlive.agents.isolation import Isolation
+from outlive.agents.memory_note import with_memory
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions, arguments, environment
 from outlive.agents.outcome import failure, stop_reason, tool_summary
-from outlive.agents.profiles import Profiles
+from outlive.agents.profiles import Profile, Profiles
 from outlive.agents.servers import Server, server_faults
 from outlive.agents.start import CONTINUE, Start, prepare, tidy, with_question
 from outlive.agents.transcript import forget_turn
@@ -92,12 +93,16 @@ class ClaudeAgent:
             raise Conflict(f"a turn is running in {turn.root} already.", fix="Wait for it, or interrupt it.")
         self._runs[turn.root] = None
         try:
-            start = await asyncio.to_thread(lambda: prepare(turn, self._profiles.load(turn.profile), self._options.ask))
+            start = await asyncio.to_thread(lambda: prepare(turn, self._profile(turn), self._options.ask))
             async with aclosing(self._answered(start) if start.done else self._asked(start)) as events:
                 async for event in events:
                     yield event
         finally:
             del self._runs[turn.root]
+
+    def _profile(self, turn: AgentTurn) -> Profile:
+        profile = self._profiles.load(turn.profile)
+        return with_memory(profile, turn.root) if self._options.memory else profile
 
     async def _answered(self, start: Start) -> AsyncGenerator[AgentEvent, None]:
         """The turn had come to its end before: there is nobody to ask."""

@@ -16,6 +16,11 @@ from outlive.protocols import FileContent
 
 READ_ATTEMPTS = 3
 FOLDER_MODE = 0o755
+CHECKPOINTS = "config/file-history/"
+CHECKPOINT_AGE = 86400
+"""How much older than the files of `work/` their checkpoints are made: the CLI takes a file of the same size that is
+older than its checkpoint for unchanged, and would not take it back."""
+AGED = ("work/", CHECKPOINTS)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -220,8 +225,9 @@ def _create(parent: int, name: str, file: FileContent, owner: int | None) -> Non
         if owner is not None:
             os.fchown(stream.fileno(), owner, owner)
         os.fchmod(stream.fileno(), file.mode)
-        if file.path.startswith("work/"):
-            restored_at = int(time.time()) - RESTORED_AGE
+        if file.path.startswith(AGED):
+            older = CHECKPOINT_AGE if file.path.startswith(CHECKPOINTS) else 0
+            restored_at = int(time.time()) - RESTORED_AGE - older
             os.utime(stream.fileno(), (restored_at, restored_at))
 
 

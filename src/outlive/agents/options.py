@@ -33,12 +33,14 @@ INHERITED = frozenset(
 )
 """The variables of our own environment that the agent gets, with every `LC_*`; nothing else passes."""
 
+NO_MEMORY = "CLAUDE_CODE_DISABLE_AUTO_MEMORY"
+
 SWITCHES = {
     "CLAUDE_CODE_PROJECT_DIR_NAME": PROJECT,
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # compute ends with the turn: nothing may go on behind it
     "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1",  # newer models are not offered the task list by default
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",  # it lies beside the session and would not come back
+    NO_MEMORY: "1",  # it lies beside the session and would not come back
     "CLAUDE_CODE_SDK_READS_SESSION_STATE": "1",  # the wire learns from it whether a turn goes on
     "CLAUDE_CODE_ENTRYPOINT": "sdk-py",
 }
@@ -63,6 +65,8 @@ class CliOptions:
     """Permission rules of the calls that a person has to allow; see docs/how-to/approvals.md."""
     cli_path: Path | None = None
     """The CLI; None for the one that comes with the SDK."""
+    memory: bool = False
+    """Whether the CLI keeps notes in its memory folder; the engine shares them between sessions."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Further variables for the agent and its tools."""
 
@@ -77,7 +81,7 @@ def environment(
     return (
         {name: value for name, value in inherited.items() if name in INHERITED or name.startswith("LC_")}
         | model_variables(model, inherited)
-        | SWITCHES
+        | {name: value for name, value in SWITCHES.items() if not (options.memory and name == NO_MEMORY)}
         | _places(root)
         | ({"IS_SANDBOX": "1"} if is_root and options.permission_mode == "bypassPermissions" else {})
         | dict(options.variables)
@@ -116,6 +120,7 @@ def arguments(
         *(("--model", model.model) if model.model else ()),
         *("--permission-mode", options.permission_mode),
         *((f"--resume={turn.agent_session_id}",) if turn.agent_session_id else ()),
+        *(("--debug-file", str(turn.debug_file)) if turn.debug_file else ()),
         *("--settings", json.dumps(_settings(options, settings or {}))),
         *options.extra,
         "--include-partial-messages",

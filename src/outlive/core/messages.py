@@ -9,9 +9,7 @@ from outlive.core.approvals import Answer, check_answer
 from outlive.core.keys import MAX_MESSAGE_ID_BYTES, SessionKey, check_part, parse_session_key
 from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
 
-SCHEMA = 2
-SCHEMA_WITHOUT_ANSWER = 1
-"""Still written for a message that answers nothing: older workers of a mixed fleet can read it."""
+SCHEMA = 1
 MAX_TEXT_BYTES = 192 * 1024
 """Of the text in its JSON form: a message has to fit into one queue entry of 256 KB (SQS) with its envelope."""
 
@@ -28,6 +26,8 @@ class Inbound:
     sender: str = ""
     answer: Answer | None = None
     """To a question of the agent; `text` says the same in words."""
+    task_id: str = ""
+    """The caller's own id for the work this message is part of; empty for none."""
 
 
 def check_inbound(inbound: Inbound) -> None:
@@ -35,6 +35,8 @@ def check_inbound(inbound: Inbound) -> None:
     check_part("message_id", inbound.message_id, MAX_MESSAGE_ID_BYTES)
     if inbound.sender:
         check_part("sender", inbound.sender, MAX_MESSAGE_ID_BYTES)
+    if inbound.task_id:
+        check_part("task_id", inbound.task_id, MAX_MESSAGE_ID_BYTES)
     if not inbound.text.strip():
         raise Invalid("text is empty.", fix="Send at least one visible character.")
     if inbound.answer is not None:
@@ -47,12 +49,20 @@ def check_inbound(inbound: Inbound) -> None:
 
 def encode_inbound(inbound: Inbound) -> bytes:
     """The message as it travels in a queue or lies in a flush."""
-    plain = [str(inbound.key), inbound.message_id, inbound.text, inbound.sent_at, inbound.sender]
-    if inbound.answer is None:
-        fields: list[object] = [SCHEMA_WITHOUT_ANSWER, *plain]
-    else:
-        fields = [SCHEMA, *plain, astuple(inbound.answer)]
+    fields: list[object] = [SCHEMA, str(inbound.key), inbound.message_id, inbound.text, inbound.sent_at, inbound.sender]
+    extras = _extras(inbound)
+    fields += [extras] if extras else []
     return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _extras(inbound: Inbound) -> dict[str, object]:
+    """Fields that few messages have: by name behind the others, and only where they are set."""
+    extras: dict[str, object] = {}
+    if inbound.answer is not None:
+        extras["answer"] = astuple(inbound.answer)
+    if inbound.task_id:
+        extras["task_id"] = inbound.task_id
+    return extras
 
 
 def decode_inbound(body: bytes) -> Inbound:
@@ -61,9 +71,13 @@ def decode_inbound(body: bytes) -> Inbound:
         schema, *fields = json.loads(body)
         if schema > SCHEMA:
             raise SchemaTooNew(f"the queued message has schema {schema}.", fix="Upgrade outlive on this worker.")
-        key, message_id, text, sent_at, sender, *answers = fields
-        answer = Answer(*answers[0]) if answers else None
-        return Inbound(parse_session_key(key), message_id, text, sent_at, sender, answer)
+        key, message_id, text, sent_at, sender, *more = fields
+        (extras,) = more or [{}]
+        if unknown := extras.keys() - {"answer", "task_id"}:
+            raise SchemaTooNew(f"the queued message has {sorted(unknown)}.", fix="Upgrade outlive on this worker.")
+        answer = Answer(*extras["answer"]) if "answer" in extras else None
+        task_id = extras.get("task_id", "")
+        return Inbound(parse_session_key(key), message_id, text, sent_at, sender, answer, task_id)
     except (ValueError, TypeError, AttributeError, Invalid) as error:
         fix = "See the dead letter for its bytes, and send the message anew."
         raise Corrupt("the queued message cannot be read.", fix=fix) from error

@@ -69,6 +69,8 @@ class Flush:
     agent_session_id: str | None
     complete: bool
     """The turn had ended and its ledger line is in the pack: only the commit was missing."""
+    handed_over: bool = False
+    """Its worker let it go in good order, because its time was up: it is continued under any policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,14 @@ def after_crash(flushes: Sequence[Flush], message_id: str, policy: CrashPolicy) 
     Flushes of another message count for nothing: that message was never acknowledged and comes again by itself.
     """
     own = [flush for flush in flushes if flush.message_id == message_id]
+    if policy is CrashPolicy.RERUN:
+        own = [flush for flush in own if flush.complete or flush.handed_over]
     if not own:
         return Start()
     newest = max(own, key=lambda flush: (flush.complete, flush.fence, flush.ref.name))
     if newest.complete:
         return Adopt(newest)
-    if policy is CrashPolicy.RERUN or newest.agent_session_id is None:
+    if newest.agent_session_id is None:
         return Start()
     return Continue(newest)
 

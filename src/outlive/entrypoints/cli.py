@@ -27,6 +27,7 @@ from outlive.entrypoints.commands.queue_dead import queue_dead
 from outlive.entrypoints.commands.queue_depth import queue_depth
 from outlive.entrypoints.commands.queue_redrive import queue_redrive
 from outlive.entrypoints.commands.send import send
+from outlive.entrypoints.commands.sessions_debug import sessions_debug
 from outlive.entrypoints.commands.sessions_diff import sessions_diff
 from outlive.entrypoints.commands.sessions_erase import sessions_erase
 from outlive.entrypoints.commands.sessions_export import sessions_export
@@ -40,6 +41,9 @@ from outlive.entrypoints.commands.state_get import state_get
 from outlive.entrypoints.commands.state_history import state_history
 from outlive.entrypoints.commands.state_patch import state_patch
 from outlive.entrypoints.commands.sweep import sweep
+from outlive.entrypoints.commands.task_list import task_list
+from outlive.entrypoints.commands.task_send import task_send
+from outlive.entrypoints.commands.task_show import task_show
 from outlive.entrypoints.commands.usage import usage
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
@@ -75,12 +79,14 @@ SESSIONS: Commands = {
     "show": sessions_show,
     "versions": sessions_versions,
     "diff": sessions_diff,
+    "debug": sessions_debug,
     "fork": sessions_fork,
     "rewind": sessions_rewind,
     "export": sessions_export,
     "import": sessions_import,
     "erase": sessions_erase,
 }
+TASK: Commands = {"show": task_show, "list": task_list, "send": task_send}
 QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_redrive}
 
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
@@ -102,6 +108,7 @@ app.add_typer(_group(PROFILE), name="profile", help="Look at agent profiles, che
 app.add_typer(
     _group(STATE), name="state", help="The facts of a session: look at them, change them, see how they came about."
 )
+app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go on with it.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
 

@@ -39,6 +39,7 @@ Key = Annotated[
     str, typer.Argument(help="Session key: CHAT, CHAT:THREAD, CHANNEL:CHAT:THREAD or TENANT:CHANNEL:CHAT:THREAD.")
 ]
 Session = Annotated[str, typer.Argument(help="Session id (32 hexadecimal digits), or a session key that points at it.")]
+Task = Annotated[str, typer.Argument(help="Task id, as given to `send --task`.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many to print at most.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 

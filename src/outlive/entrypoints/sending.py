@@ -10,9 +10,10 @@ from outlive.core.messages import Inbound
 from outlive.core.sessions import Head
 from outlive.core.turns import Known, New, Unsure, look_up
 from outlive.entrypoints.running import stores_of
-from outlive.errors import AgentFailed, NotFound, Unavailable
+from outlive.errors import AgentFailed, Conflict, NotFound, Unavailable
 from outlive.flows.accept_message import accept_message
 from outlive.flows.find_session import find_session
+from outlive.flows.find_tasks import find_task
 from outlive.flows.read_ledger import read_ledger, read_line
 from outlive.flows.walk_history import at_latest
 from outlive.protocols import DeadLetter, Queue
@@ -37,14 +38,16 @@ class Sent:
     reply: str | None = None
 
 
-async def send_message(app: App, key: str, text: str, message_id: str | None, patience: float | None) -> Sent:
+async def send_message(
+    app: App, key: str, text: str, message_id: str | None, patience: float | None, *, task_id: str = ""
+) -> Sent:
     """Queue the message, and wait at most `patience` seconds for its turn; None does not wait.
 
     `Unavailable` when nobody has answered it by then: it stays queued. `AgentFailed` when it became a dead letter.
     """
     engine = app.engine
     now = engine.clock.now()
-    inbound = Inbound(app.key(key), engine.new_id() if message_id is None else message_id, text, now)
+    inbound = Inbound(app.key(key), engine.new_id() if message_id is None else message_id, text, now, task_id=task_id)
     duplicate = not await accept_message(engine.queue, inbound, engine.clock)
     sent = Sent(inbound.message_id, str(inbound.key), duplicate)
     if patience is None:
@@ -61,6 +64,18 @@ async def send_answer(app: App, key: str, answer: Answer, sender: str, patience:
     duplicate = not await accept_message(app.engine.queue, inbound, app.engine.clock)
     sent = Sent(inbound.message_id, str(inbound.key), duplicate)
     return sent if patience is None else await _answer(app, inbound, sent, now + patience)
+
+
+async def send_to_task(app: App, task_id: str, text: str, message_id: str | None, patience: float | None) -> Sent:
+    """The same to the session of a task; `Conflict` when its session key has been given to a newer session."""
+    engine, stores = app.engine, app.stores
+    task = await find_task(engine, stores, task_id)
+    if await find_session(engine, stores, app.key(task.session_key)) != task.session_id:
+        raise Conflict(
+            f"{task.session_key} has a newer session than task {task_id!r}.",
+            fix="Fork the task's session under a key of its own: outlive sessions fork.",
+        )
+    return await send_message(app, task.session_key, text, message_id, patience, task_id=task_id)
 
 
 async def _answer(app: App, inbound: Inbound, sent: Sent, until: float) -> Sent:

@@ -13,9 +13,10 @@ from typing import Any, TypeVar, cast
 from outlive.core.messages import Inbound
 from outlive.entrypoints.output import print_json, say
 from outlive.errors import LeaseLost, OutliveError, Unavailable
+from outlive.flows.hand_over import HandedOver, handover_at
 from outlive.flows.hold_lease import Busy
 from outlive.flows.run_turn import Turn
-from outlive.flows.work_queue import work_queue
+from outlive.flows.work_queue import Outcome, work_queue
 from outlive.protocols import AgentEvent, ToolStarted, Workspace
 from outlive.settings import Settings
 from outlive.testing.counting import Counts
@@ -51,6 +52,7 @@ def run_worker(settings: Settings, limits: Limits, *, as_json: bool) -> None:
 
 async def _work(settings: Settings, limits: Limits, *, as_json: bool) -> None:
     async with open_app(settings) as app:
+        deadline = _deadline(app)
         watch = Watch(app.counts, limits, as_json=as_json)
         engine = replace(
             app.engine,
@@ -60,10 +62,23 @@ async def _work(settings: Settings, limits: Limits, *, as_json: bool) -> None:
         watch.started(app)
         with stopped_by_signals(watch.stop):
             wait = min(WAIT, WAIT if limits.idle_seconds is None else limits.idle_seconds)
-            await work_queue(engine, watch.stop, wait=wait, on_event=watch.on_event, on_outcome=watch.on_outcome)
+            await work_queue(
+                engine,
+                watch.stop,
+                wait=wait,
+                on_event=watch.on_event,
+                on_outcome=watch.on_outcome,
+                deadline=deadline,
+            )
         watch.tell("stopped", f"Stopped after {watch.done} turns.")
     if watch.failure is not None and limits.turns is not None:
         raise watch.failure
+
+
+def _deadline(app: App) -> float | None:
+    """When this invocation has to hand its turn over; None when nobody limits it."""
+    seconds, now = app.settings.invocation_seconds, app.engine.clock.now()
+    return None if seconds is None else handover_at(app.engine.policy, now + seconds, now)
 
 
 @contextmanager
@@ -163,13 +178,17 @@ class Watch:
         if isinstance(event, ToolStarted):
             self.tell("tool", "", name=event.name, summary=event.summary)
 
-    async def on_outcome(self, inbound: Inbound, outcome: Turn | Busy | OutliveError) -> None:
-        """One line per turn; a session that somebody else holds counts for nothing."""
+    async def on_outcome(self, inbound: Inbound, outcome: Outcome) -> None:
+        """One line per turn; a session that somebody else holds, or a turn handed on to others, counts for nothing."""
         which = {"session_key": str(inbound.key), "message_id": inbound.message_id}
         match outcome:
             case Busy() | LeaseLost():
                 why = outcome.reason if isinstance(outcome, Busy) else "another worker took the session over"
                 self.tell("busy", f"{inbound.key}  {why}; its message waits", reason=why, **which)
+                return
+            case HandedOver(session_id, steps):
+                told = f"{inbound.key}  handed over after {steps} steps: the time is up"
+                self.tell("handed over", told, **which, session_id=session_id, steps=steps)
                 return
             case Turn():
                 self.failure = None

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from outlive.core.keys import SessionId
@@ -15,7 +16,7 @@ from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
 from outlive.core.turns import Flush, TurnResult, committed, ledger_line
-from outlive.errors import Corrupt, Unavailable
+from outlive.errors import Corrupt, OutliveError, Unavailable
 from outlive.flows.answer_approval import left_open, with_approval
 from outlive.flows.capture_tree import Capture, absorb, look, seal
 from outlive.flows.engine import Engine
@@ -48,6 +49,12 @@ class TurnOnDisk:
         self.workspace = workspace
         self.state = state
         self.agent_session_id: str | None = None
+        self.steps = 0
+        """Tool calls finished so far, under this lease."""
+        self.handed_over = False
+        self.begun = False
+        """The agent has written down what it was asked: from then on the turn can be continued."""
+        self.debug_file: Path | None = None
         self.began = engine.clock.now()
         self.decision: Decided | None = None
         """On the call that the session was waiting for."""
@@ -61,8 +68,8 @@ class TurnOnDisk:
             "kind": "commit" if complete else "flush",
             "previous": self.lease.head.packs[-1].name if self.lease.head.packs else None,
             "message_id": self.inbound.message_id,
-            "agent_session_id": self.agent_session_id,
-        } | ({} if complete else {"message": encode_inbound(self.inbound).decode()})
+            "agent_session_id": self.agent_session_id if complete or self.begun else None,
+        } | ({} if complete else {"message": encode_inbound(self.inbound).decode(), "handed_over": self.handed_over})
 
 
 # -------------------------------------------------------------------------------------------- flushing
@@ -99,10 +106,17 @@ async def _stop(turn: TurnOnDisk, flushing: asyncio.Task[None]) -> None:
         await flushing
 
 
+async def flush_last(turn: TurnOnDisk) -> None:
+    """Store what is left when a turn is let go, and say so; where that fails, what was flushed before it counts."""
+    turn.handed_over = True
+    with suppress(OutliveError):
+        await flush(turn)
+
+
 async def flush(turn: TurnOnDisk) -> bool:
-    """Store the new bytes as a provisional pack; False when there are none."""
+    """Store the new bytes as a provisional pack; False when there are none and nothing has to be said."""
     capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=True)
-    if not capture.changed:
+    if not (capture.changed or (turn.handed_over and turn.begun)):
         return False
     turn.state = await _seal(turn, capture, turn.state, complete=False)
     return True

@@ -32,8 +32,14 @@ class Policy:
     """How long a received message stays with its worker without a heartbeat."""
     grace_seconds: float = 20.0
     """How long a turn may go on after the worker was asked to stop."""
+    handover_reserve_seconds: float = 20.0
+    """How long before the end of an invocation a turn is handed over: time to store it, and to end the agent."""
     profile: str = "default"
     """The agent profile of new sessions."""
+    memory: bool = False
+    """Whether the agent has a memory folder, shared by the sessions of a tenant and profile."""
+    debug: bool = False
+    """Whether the agent's debug log of each turn is kept."""
     region: str = "local"
     quotas: Quotas = field(default_factory=Quotas)
     """What each tenant may use where its limits, and those for all, say nothing."""

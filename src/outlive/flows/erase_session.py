@@ -15,7 +15,9 @@ from outlive.core.keys import SessionId, head_key
 from outlive.core.sessions import SESSION_TTL, Head, Summary
 from outlive.errors import Corrupt, Invalid, LeaseLost, NotFound, Unavailable
 from outlive.flows.engine import Engine
+from outlive.flows.find_tasks import tasks_of
 from outlive.flows.hold_lease import Lease, release_quietly, renewed
+from outlive.flows.keep_debug import debug_objects
 from outlive.flows.list_sessions import is_held
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.retry import retrying
@@ -28,7 +30,7 @@ from outlive.protocols import FileStat, ObjectInfo, Row, Workspace
 
 ROUNDS = 3
 """How often an erase looks again, and removes what came in between."""
-TIERS = ("mappings", "packs", "files on this machine", "heads")
+TIERS = ("mappings", "tasks", "packs", "debug logs", "files on this machine", "heads")
 NOT_COVERED = (
     "messages still in the queue (one that is delivered later starts a new, empty session)",
     "working copies on other machines (never used again, and replaced when their place is needed)",
@@ -72,20 +74,24 @@ class Found:
     packs: Sequence[ObjectInfo]
     files: Sequence[FileStat] = ()
     """Of the tree on this machine."""
+    tasks: Sequence[Row] = ()
+    logs: Sequence[ObjectInfo] = ()
 
     def sizes(self) -> dict[str, list[int]]:
         """Bytes of each thing found, by tier."""
         mappings = [len(pointer.row.body) for pointer in self.pointers]
+        tasks = [len(row.body) for row in self.tasks]
         packs = [info.size for info in self.packs]
+        logs = [info.size for info in self.logs]
         files = [stat.size for stat in self.files]
         heads = [len(self.head.body)] if self.head else []
-        return dict(zip(TIERS, (mappings, packs, files, heads), strict=True))
+        return dict(zip(TIERS, (mappings, tasks, packs, logs, files, heads), strict=True))
 
 
 async def erase_session(
     engine: Engine, stores: TenantStores, session_id: SessionId, *, force: bool = False, progress: Progress = unwatched
 ) -> Receipt:
-    """Remove mappings, packs (flushes and orphans included), the local tree and the head; twice is once.
+    """Remove mappings, tasks, packs (flushes and orphans included), the local tree and the head; twice is once.
 
     `Conflict` while a turn runs. With `force` the turn loses its lease instead, and the erase waits one lease time, so
     that a worker that is alive has noticed and stopped writing; what one that hangs writes later, a sweep removes.
@@ -174,7 +180,9 @@ async def look(engine: Engine, stores: TenantStores, session_id: SessionId, poin
     """What there is of the session now."""
     row = await _row(engine, stores, session_id)
     packs = await list_packs(engine, stores, session_id)
-    return Found(session_id, row, pointers, list(packs.values()))
+    tasks = await tasks_of(engine, stores, session_id)
+    logs = await debug_objects(engine, stores, session_id)
+    return Found(session_id, row, pointers, list(packs.values()), tasks=tasks, logs=logs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +215,9 @@ async def _files(workspace: Workspace) -> Sequence[FileStat]:
 async def _remove(engine: Engine, stores: TenantStores, found: Found, progress: Progress) -> None:
     for pointer in found.pointers:
         await remove_row(engine, stores, pointer.row)
-    await remove_objects(engine, stores, [info.key for info in found.packs], progress)
+    for row in found.tasks:
+        await remove_row(engine, stores, row)
+    await remove_objects(engine, stores, [info.key for info in (*found.packs, *found.logs)], progress)
 
 
 def receipt(

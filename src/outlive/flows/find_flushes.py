@@ -46,4 +46,5 @@ async def _read(engine: Engine, stores: TenantStores, head: Head, name: PackName
         message=index.get("message", ""),
         agent_session_id=index["agent_session_id"],
         complete=index["kind"] == "commit",
+        handed_over=index.get("handed_over", False),
     )

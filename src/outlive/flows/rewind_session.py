@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from outlive.core.compaction import live_packs, packs_to_absorb
 from outlive.core.keys import SessionId
 from outlive.core.ledger import PATH
-from outlive.core.manifests import Entry, live_bytes
+from outlive.core.manifests import Entry, Manifest, live_bytes
 from outlive.core.packs import PackRef
 from outlive.core.sessions import Head
 from outlive.errors import Corrupt, NotFound
@@ -23,6 +23,8 @@ from outlive.flows.walk_damaged import find_readable, salvage_ledger
 from outlive.flows.walk_history import Version, find_versions
 from outlive.flows.write_tree import PackParts, move_tree, store_tree
 
+WORK = "work/"
+
 
 @dataclass(frozen=True, slots=True)
 class Rewound:
@@ -34,12 +36,21 @@ class Rewound:
     before: int
     after: int
     bytes_written: int
+    files_only: bool = False
 
 
 async def rewind_session(
-    engine: Engine, stores: TenantStores, session_id: SessionId, version: int, *, salvage: bool = False
+    engine: Engine,
+    stores: TenantStores,
+    session_id: SessionId,
+    version: int,
+    *,
+    salvage: bool = False,
+    files_only: bool = False,
 ) -> Rewound:
     """Commit the tree of an older version as a new one; the ledger and the outbox stay as they are now.
+
+    With `files_only` just the working directory is taken back, and the conversation goes on as it is.
 
     What a worker that died had flushed is dropped by it. `Conflict` while a turn runs, `Invalid` for a version that is
     not there any more or not yet, naming those that are, `Corrupt` when a pack it takes is damaged; the session is
@@ -49,7 +60,7 @@ async def rewind_session(
     lease = await take_session(engine, stores, session_id, fix="Wait for the turn to end, and try again.")
     try:
         async with renewed(engine, lease):
-            rewound = await _rewind(engine, stores, lease, version, salvage=salvage)
+            rewound = await _rewind(engine, stores, lease, version, salvage=salvage, files_only=files_only)
         await lease.release()
     except Corrupt as error:
         await asyncio.shield(release_quietly(lease))
@@ -60,7 +71,9 @@ async def rewind_session(
     return rewound
 
 
-async def _rewind(engine: Engine, stores: TenantStores, lease: Lease, version: int, *, salvage: bool) -> Rewound:
+async def _rewind(
+    engine: Engine, stores: TenantStores, lease: Lease, version: int, *, salvage: bool, files_only: bool
+) -> Rewound:
     head = lease.head
     if head.expires_at <= engine.clock.now():
         raise NotFound(f"session {head.session_id} does not exist.", fix="See `outlive sessions list`.")
@@ -71,11 +84,22 @@ async def _rewind(engine: Engine, stores: TenantStores, lease: Lease, version: i
     else:
         newest, found = await find_versions(engine, stores, head, head.version, version)
         ledger = newest.tree.entries.get(PATH)
+    if files_only:
+        found = _with_todays_conversation(found, newest)
     # The old tree, but today's ledger: a message that was answered once is never run again.
     entries = {path: entry for path, entry in found.tree.entries.items() if path != PATH}
     packs = await _write(engine, stores, lease, found, entries | ({PATH: ledger} if ledger else {}), pack)
     await lease.commit(_rewound(engine, lease, found, packs))
-    return Rewound(head.session_id, found.number, head.version, lease.head.version, packs[-1].size)
+    return Rewound(head.session_id, found.number, head.version, lease.head.version, packs[-1].size, files_only)
+
+
+def _with_todays_conversation(found: Version, newest: Version) -> Version:
+    """The older version's working directory in the newest version's tree."""
+    kept = {path: entry for path, entry in newest.tree.entries.items() if not path.startswith(WORK)}
+    taken = {path: entry for path, entry in found.tree.entries.items() if path.startswith(WORK)}
+    refs = {ref.name: ref for ref in (*found.tree.packs, *newest.tree.packs)}
+    tree = Manifest(kept | taken, tuple(refs.values()))
+    return replace(found, tree=tree, agent_session_id=newest.agent_session_id)
 
 
 async def _write(

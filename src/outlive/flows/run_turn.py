@@ -15,18 +15,22 @@ from outlive.core.turns import Adopt, Continue, Known, Start, Unsure, after_cras
 from outlive.errors import AgentFailed, LeaseLost, NotFound, OutliveError
 from outlive.flows.admit_turn import Admitted, admitted, count_for_others, refused
 from outlive.flows.answer_approval import lifted_rules, not_taken, verdict, with_answer
-from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_while
+from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
 from outlive.flows.find_flushes import find_flushes
 from outlive.flows.find_session import hold_session
+from outlive.flows.hand_over import Deadline, HandedOver
 from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
 from outlive.flows.hydrate_tree import hydrate_tree
+from outlive.flows.keep_debug import debug_kept
 from outlive.flows.read_ledger import read_line
+from outlive.flows.share_memory import SharedMemory
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
+from outlive.flows.track_task import TrackedTask, tracked
 from outlive.flows.watch_stop import Halt, halted_when_told, stopped_by
-from outlive.protocols import AgentTurn, OnEvent, SessionSeen, TurnDone, Workspace
+from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,18 @@ class Turn:
 
 
 async def run_turn(
-    engine: Engine, inbound: Inbound, *, profile: str = "default", on_event: OnEvent | None = None
-) -> Turn | Busy:
+    engine: Engine,
+    inbound: Inbound,
+    *,
+    profile: str = "default",
+    on_event: OnEvent | None = None,
+    deadline: float | None = None,
+) -> Turn | Busy | HandedOver:
     """Answer one message, or find the answer it has had; `Busy` when another worker holds the session, or all of the
     tenant's turns run that may.
+
+    At `deadline` (epoch seconds) a turn that is not finished is stored and let go: `HandedOver`. A commit under way is
+    finished, so the caller keeps some time in reserve behind it.
 
     Raises `Invalid` for a message that cannot be accepted, `LeaseLost` when another worker took over, `AgentFailed` and
     `Unavailable` when the turn could not be run or made durable: nothing of it counts then, and it may be tried again.
@@ -67,8 +79,12 @@ async def run_turn(
             return lease
         step.found = f"version {lease.head.version}, fence {lease.fence}"
     try:
-        async with renewed(engine, lease) as lost:
-            turn = await _answer(_Asked(engine, stores, lease, inbound, trace, on_event, lost))
+        async with renewed(engine, lease) as lost, tracked(engine, stores, lease, inbound) as task:
+            until = Deadline(engine.clock, deadline)
+            turn = await _answer(_Asked(engine, stores, lease, inbound, trace, on_event, lost, until, task))
+        if isinstance(turn, HandedOver):
+            await release_quietly(lease, settled=False)
+            return turn
         if isinstance(turn, Busy):
             await lease.release()
             return turn
@@ -96,19 +112,26 @@ class _Asked:
     trace: Trace
     on_event: OnEvent | None
     lost: asyncio.Event
+    deadline: Deadline
+    task: TrackedTask
     allowed: Admitted | Refusal = field(default_factory=Admitted)
 
 
-async def _answer(asked: _Asked) -> Turn | Busy:
+async def _answer(asked: _Asked) -> Turn | Busy | HandedOver:
     lease, before = asked.lease, asked.lease.head.version
     settled = await _settle(asked)
     if isinstance(settled, Busy):
         return settled
+    if isinstance(settled, HandedOver):
+        await asked.task.ended("handed over")
+        return settled
     line, how = settled
+    failed = line.is_error or how == "refused"
+    await asked.task.ended("failed" if failed else "done", line.agent_session_id, line.stop_reason if failed else "")
     return Turn(line, how, lease.head.session_id, before, lease.head.version, asked.trace)
 
 
-async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy:
+async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy | HandedOver:
     """The line that answers the message, and how it came about; what costs no money needs no leave."""
     engine, stores, lease, inbound = asked.engine, asked.stores, asked.lease, asked.inbound
     known = look_up(lease.head, inbound.message_id, inbound.sent_at)
@@ -131,7 +154,7 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy:
         return await _in_workspace(replace(asked, allowed=allowed), plan, search=isinstance(known, Unsure))
 
 
-async def _in_workspace(asked: _Asked, plan: Start | Continue, *, search: bool) -> tuple[LedgerLine, str]:
+async def _in_workspace(asked: _Asked, plan: Start | Continue, *, search: bool) -> tuple[LedgerLine, str] | HandedOver:
     async with _workspace(asked.engine, asked.stores, asked.lease) as workspace:
         try:
             return await _run(asked, plan, workspace, search=search)
@@ -151,66 +174,91 @@ async def _workspace(engine: Engine, stores: TenantStores, lease: Lease) -> Asyn
         await workspace.close()
 
 
-async def _run(asked: _Asked, plan: Start | Continue, workspace: Workspace, *, search: bool) -> tuple[LedgerLine, str]:
+async def _run(
+    asked: _Asked, plan: Start | Continue, workspace: Workspace, *, search: bool
+) -> tuple[LedgerLine, str] | HandedOver:
     """Restore, run, commit; with `search`, look for an old answer in the ledger before anything is run."""
     engine, stores, lease, trace = asked.engine, asked.stores, asked.lease, asked.trace
     flush = plan.flush if isinstance(plan, Continue) else None
     with trace.step("hydrate") as step:
-        tree = await hydrate_tree(engine, stores, lease.head, workspace, flush=flush.ref if flush else None)
+        ref = flush.ref if flush else None
+        tree = await asked.deadline.cut(hydrate_tree(engine, stores, lease.head, workspace, flush=ref))
+        if tree is None:
+            return HandedOver(lease.head.session_id, 0, trace)
         step.found = f"{tree.how}, packs: {tree.packs_read}, {tree.bytes_read:,} bytes"
     if search and (line := find_message(await workspace.read(PATH), asked.inbound.message_id)):
         return line, "repeat"
     await workspace.mark_dirty()
+    memory = SharedMemory(engine, stores, lease.head.profile) if engine.policy.memory else None
+    if memory is not None:
+        with trace.step("memory") as step:
+            step.found = await memory.take(workspace)
     turn = TurnOnDisk(engine, stores, lease, asked.inbound, workspace, tree.state)
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id
+    turn.begun = flush is not None
     done = await _done(turn, asked, continuing=flush is not None)
+    if done is None:
+        await flush_last(turn)
+        return HandedOver(lease.head.session_id, turn.steps, trace)
     with trace.step("commit") as step:
         line = await commit(turn, done)
         step.found = f"version {line.version}"
+    if memory is not None:
+        with trace.step("memory") as step:
+            step.found = await memory.give(workspace)
     how = "refused" if isinstance(asked.allowed, Refusal) else "ran"
     return line, "continued" if flush else how
 
 
-async def _done(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone:
-    """The end of the turn: the agent's, unless the message is an answer that changes nothing."""
-    decided = verdict(turn.lease.head, asked.inbound, asked.engine.policy)
+async def _done(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone | None:
+    """The end of the turn: the agent's, unless the message is an answer that changes nothing; None: handed over."""
+    engine, stores, lease, trace = asked.engine, asked.stores, asked.lease, asked.trace
+    decided = verdict(lease.head, asked.inbound, engine.policy)
     if isinstance(decided, Refused):
-        return not_taken(turn.lease.head, decided)
+        return not_taken(lease.head, decided)
     turn.decision = decided
-    with asked.trace.step("agent") as step:
-        async with flush_while(turn):
-            done = await _agent(turn, asked, continuing=continuing)
-        step.found = "; ".join(done.notices)
-        return done
+    async with debug_kept(engine, stores, lease, turn.workspace.root, trace) as turn.debug_file:
+        with trace.step("agent") as step:
+            async with flush_while(turn):
+                done = await _agent(turn, asked, continuing=continuing)
+            step.found = "handed over" if done is None else "; ".join(done.notices)
+            return done
 
 
-async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone:
-    """Run the agent, if it may, until it is done, the lease is lost, or the operator's stop has run out of patience."""
+async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDone | None:
+    """Run the agent, if it may, until it is done, the lease is lost, or the operator's stop has run out of patience.
+
+    None when the deadline came first.
+    """
     if isinstance(asked.allowed, Refusal):
         return await refused(asked.allowed, asked.lease.head, asked.on_event)
     async with halted_when_told(asked.engine, asked.stores, turn.workspace.root) as halt:
-        running = asyncio.create_task(_events(turn, asked.allowed, asked.on_event, continuing=continuing))
-        return stopped_by(halt, await _ended(running, asked.lost, halt))
+        running = asyncio.create_task(_events(turn, asked.allowed, asked, continuing=continuing))
+        done = await _ended(running, asked, halt)
+        return None if done is None else stopped_by(halt, done)
 
 
-async def _ended(running: asyncio.Task[TurnDone], lost: asyncio.Event, halt: Halt) -> TurnDone:
-    losing = asyncio.create_task(lost.wait())
+async def _ended(running: asyncio.Task[TurnDone], asked: _Asked, halt: Halt) -> TurnDone | None:
+    lost, losing = asked.lost, asyncio.create_task(asked.lost.wait())
     expiring = asyncio.create_task(halt.overdue.wait())
+    leaving = asyncio.create_task(asked.deadline.passed())
     try:
-        await asyncio.wait({running, losing, expiring}, return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
+        await asyncio.wait({running, losing, expiring, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return running.result()
+        if losing.done() or expiring.done():
             raise halt.failure if halt.failure and not lost.is_set() else LeaseLost
-        return running.result()
+        return None
     finally:
-        for task in (running, losing, expiring):
+        for task in (running, losing, expiring, leaving):
             task.cancel()
         with suppress(asyncio.CancelledError, OutliveError):
             await running
 
 
-async def _events(turn: TurnOnDisk, allowed: Admitted, on_event: OnEvent | None, *, continuing: bool) -> TurnDone:
+async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continuing: bool) -> TurnDone:
     turn.has_run = True
-    asked = AgentTurn(
+    order = AgentTurn(
         root=turn.workspace.root,
         prompt=None if continuing or turn.decision else turn.inbound.text,
         agent_session_id=turn.agent_session_id,
@@ -220,17 +268,21 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, on_event: OnEvent | None,
         turn_seconds=allowed.turn_seconds,
         decision=turn.decision,
         lifted_rules=lifted_rules(turn.lease.head, turn.inbound),
+        debug_file=turn.debug_file,
     )
     done: TurnDone | None = None
-    async with aclosing(turn.engine.agent.run(asked)) as events:
+    async with aclosing(turn.engine.agent.run(order)) as events:
         async for event in events:
             match event:
                 case SessionSeen(agent_session_id):
-                    turn.agent_session_id = agent_session_id
+                    turn.agent_session_id, turn.begun = agent_session_id, True
+                    await asked.task.seen(agent_session_id)
+                case ToolFinished():
+                    turn.steps += 1
                 case TurnDone():
                     done = event
-            if on_event is not None:
-                await on_event(event)
+            if asked.on_event is not None:
+                await asked.on_event(event)
     if done is None:
         raise AgentFailed(
             "the agent stopped without a result.", fix="See the worker's log; the message is tried again."

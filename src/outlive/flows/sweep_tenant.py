@@ -13,9 +13,12 @@ from outlive.flows.erase_many import sessions_with_packs
 from outlive.flows.erase_session import erase_held
 from outlive.flows.find_session import DAY
 from outlive.flows.find_sessions import id_of, scan_heads, sessions_of_tenant
+from outlive.flows.find_tasks import expired_tasks
 from outlive.flows.hold_lease import release_quietly
+from outlive.flows.keep_debug import debug_objects
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.scan_mappings import Pointer, remove_row, scan_mappings
+from outlive.flows.share_memory import unnamed_contents
 from outlive.flows.sweep_session import GRACE, remove_objects, sweep_session
 from outlive.flows.take_session import take_session
 from outlive.flows.tenant_stores import TenantStores
@@ -40,6 +43,10 @@ class TenantSwept:
     """Packs without a session, removed: written by a worker that hung while its session was erased."""
     mappings: int = 0
     """Expired ones, removed."""
+    tasks: int = 0
+    """Expired ones, removed."""
+    notes: int = 0
+    """Contents of the agents' memory that nothing names, removed."""
     held: list[SessionId] = field(default_factory=list)
     """Due for removal, but a turn runs in them."""
     damaged: list[str] = field(default_factory=list)
@@ -64,6 +71,11 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
         progress(number, len(heads))
     await _sweep_headless(engine, stores, done)
     await _sweep_mappings(engine, stores, pointers, done)
+    for row in await expired_tasks(engine, stores):
+        done.tasks += await remove_row(engine, stores, row)
+    unnamed = await unnamed_contents(engine, stores, engine.clock.now() - GRACE)
+    await remove_objects(engine, stores, unnamed)
+    done.notes = len(unnamed)
     return done
 
 
@@ -109,9 +121,10 @@ async def _sweep_headless(engine: Engine, stores: TenantStores, done: TenantSwep
         if session_id in known:
             continue
         packs = await list_packs(engine, stores, session_id)
-        if any(info.modified_at + GRACE > engine.clock.now() for info in packs.values()):
+        left = [*packs.values(), *await debug_objects(engine, stores, session_id)]
+        if any(info.modified_at + GRACE > engine.clock.now() for info in left):
             continue
-        await remove_objects(engine, stores, [info.key for info in packs.values()])
+        await remove_objects(engine, stores, [info.key for info in left])
         done.headless.append(session_id)
 
 

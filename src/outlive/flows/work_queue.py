@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from outlive.core.messages import Inbound, decode_inbound
 from outlive.errors import Conflict, LeaseLost, OutliveError, Unavailable
 from outlive.flows.engine import Engine
+from outlive.flows.hand_over import HandedOver
 from outlive.flows.hold_lease import Busy
 from outlive.flows.run_turn import Turn, run_turn
 from outlive.protocols import Delivery, OnEvent
@@ -17,7 +18,8 @@ BUSY_PAUSE = 1.0
 RETRY_PAUSES = (2.0, 15.0, 60.0)
 """Seconds before a failed message is delivered again, by receives so far."""
 
-OnOutcome = Callable[[Inbound, Turn | Busy | OutliveError], Awaitable[None]]
+Outcome = Turn | Busy | HandedOver | OutliveError
+OnOutcome = Callable[[Inbound, Outcome], Awaitable[None]]
 
 
 async def work_queue(
@@ -27,18 +29,19 @@ async def work_queue(
     wait: float = 1.0,
     on_event: OnEvent | None = None,
     on_outcome: OnOutcome | None = None,
+    deadline: float | None = None,
 ) -> None:
-    """Take messages until `stop` is set.
+    """Take messages until `stop` is set, or until `deadline` (epoch seconds): a turn running then is handed over.
 
-    Then the running turn has `policy.grace_seconds` to finish; after that it is cut off, flushed and released, and its
-    message goes back unharmed.
+    After a stop the running turn has `policy.grace_seconds` to finish; then it is cut off, flushed and released, and
+    its message goes back unharmed.
     """
     stopping = asyncio.create_task(stop.wait())
     try:
-        while not stop.is_set():
-            delivery = await _next(engine, wait)
+        while not stop.is_set() and (deadline is None or engine.clock.now() < deadline):
+            delivery = await _next(engine, wait if deadline is None else min(wait, deadline - engine.clock.now()))
             if delivery is not None:
-                await _within_grace(engine, stopping, work_one(engine, delivery, on_event, on_outcome))
+                await _within_grace(engine, stopping, work_one(engine, delivery, on_event, on_outcome, deadline))
     finally:
         stopping.cancel()
 
@@ -66,15 +69,21 @@ async def _within_grace(engine: Engine, stopping: asyncio.Task[bool], work: Awai
 
 
 async def work_one(
-    engine: Engine, delivery: Delivery, on_event: OnEvent | None = None, on_outcome: OnOutcome | None = None
+    engine: Engine,
+    delivery: Delivery,
+    on_event: OnEvent | None = None,
+    on_outcome: OnOutcome | None = None,
+    deadline: float | None = None,
 ) -> None:
-    """Run one delivery's turn and settle the delivery by how it went."""
-    outcome: Turn | Busy | OutliveError
+    """Run one delivery's turn and settle the delivery by how it went; see `run_turn` for the deadline."""
+    outcome: Outcome
     inbound: Inbound | None = None
     try:
         async with _kept_invisible(engine, delivery):
             inbound = decode_inbound(delivery.message.body)
-            outcome = await run_turn(engine, inbound, profile=engine.policy.profile, on_event=on_event)
+            outcome = await run_turn(
+                engine, inbound, profile=engine.policy.profile, on_event=on_event, deadline=deadline
+            )
     except OutliveError as error:
         outcome = error
     except BaseException:
@@ -85,7 +94,7 @@ async def work_one(
         await on_outcome(inbound, outcome)
 
 
-async def _settle(engine: Engine, delivery: Delivery, outcome: Turn | Busy | OutliveError) -> None:
+async def _settle(engine: Engine, delivery: Delivery, outcome: Outcome) -> None:
     match outcome:
         case Turn():
             with suppress(Conflict, Unavailable):  # it comes again and is answered from the head
@@ -93,7 +102,10 @@ async def _settle(engine: Engine, delivery: Delivery, outcome: Turn | Busy | Out
         case Busy() | LeaseLost():
             reason = outcome.reason if isinstance(outcome, Busy) else outcome.message
             await _give_back(engine, delivery, BUSY_PAUSE, reason, count=False)
-        case _:
+        case HandedOver(steps=steps):
+            # A turn that gets no step further in a whole invocation never will: it becomes a dead letter in the end.
+            await _give_back(engine, delivery, 0.0, "handed over at the deadline", count=not steps)
+        case OutliveError():
             pause = RETRY_PAUSES[min(delivery.receives, len(RETRY_PAUSES)) - 1]
             await _give_back(engine, delivery, pause, str(outcome), count=True)
 

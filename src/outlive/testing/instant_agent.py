@@ -40,10 +40,11 @@ class InstantAgent:
         self.runs.append(turn)
         session_id = turn.agent_session_id or self.new_uuid()
         path = turn.root / TRANSCRIPTS / f"{session_id}.jsonl"
-        yield SessionSeen(session_id)
         entries = _read(path)
         if turn.prompt is not None:
             self._append(path, entries, "user", turn.prompt)
+        yield SessionSeen(session_id)
+        if turn.prompt is not None:
             yield TextPart("…")
         prompt = next(e["message"]["content"] for e in reversed(entries) if e["type"] == "user")
         if not _answered(entries):

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from outlive.entrypoints import options
 from outlive.entrypoints.output import print_json, print_text, say
 from outlive.errors import Invalid
+
+if TYPE_CHECKING:
+    from outlive.entrypoints.sending import Sent
 
 
 def send(
@@ -24,6 +27,9 @@ def send(
             help="Id of the message: sent twice, it is answered once. Made up by default.", show_default=False
         ),
     ] = None,
+    task: Annotated[
+        str, typer.Option("--task", help="Your own id for the work; find it with `task show`.", show_default=False)
+    ] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is answered, and print the reply.")] = False,
     timeout: Annotated[float, typer.Option(min=0, help="How long --wait waits, in seconds.")] = 600.0,
     data: options.Data = None,
@@ -37,9 +43,16 @@ def send(
     from outlive.entrypoints.running import at_rest
     from outlive.entrypoints.sending import send_message
 
-    content = _read_stdin() if text == "-" else text
+    content = read_text(text)
     patience = timeout if wait else None
-    sent = at_rest(lambda app: send_message(app, key, content, message_id, patience), data=data, tenant=tenant)
+    sent = at_rest(
+        lambda app: send_message(app, key, content, message_id, patience, task_id=task), data=data, tenant=tenant
+    )
+    show_sent(sent, json=json)
+
+
+def show_sent(sent: Sent, *, json: bool) -> None:
+    """The message's id, or the reply it has."""
     if json:
         print_json(sent)
         return
@@ -50,10 +63,12 @@ def send(
     print_text(sent.message_id if sent.reply is None else sent.reply)
 
 
-def _read_stdin() -> str:
-    """All of it, or enough to be refused as too large."""
+def read_text(text: str) -> str:
+    """The text itself, or for `-` what stdin holds: all of it, or enough to be refused as too large."""
     from outlive.core.messages import MAX_TEXT_BYTES
 
+    if text != "-":
+        return text
     try:
         return sys.stdin.read(MAX_TEXT_BYTES + 1)
     except UnicodeDecodeError as error:

@@ -17,6 +17,9 @@ def sessions_rewind(
     session: options.Session,
     version: Annotated[int, typer.Argument(min=0, help="The version whose files the session shall have again.")],
     *,
+    files_only: Annotated[
+        bool, typer.Option("--files-only", help="Only the working directory; the conversation stays as it is.")
+    ] = False,
     salvage: Annotated[
         bool, typer.Option("--salvage", help="Go on though newer versions are damaged, without what cannot be read.")
     ] = False,
@@ -26,13 +29,15 @@ def sessions_rewind(
 ) -> None:
     """Take a session back to an earlier version.
 
-    That version's files become a new version: nothing is lost, and a rewind can be undone by another.
+    That version's tree becomes a new version: nothing is lost, and a rewind can be undone by another.
     """
     from outlive.entrypoints.running import at_session
     from outlive.flows.rewind_session import rewind_session
 
-    rewound = at_session(session, partial(rewind_session, version=version, salvage=salvage), data=data, tenant=tenant)
+    rewind = partial(rewind_session, version=version, salvage=salvage, files_only=files_only)
+    rewound = at_session(session, rewind, data=data, tenant=tenant)
     if json:
         print_json(rewound)
         return
-    print_text(f"Version {rewound.after} holds what version {rewound.to} held; version {rewound.before} is kept.")
+    what = "the files that" if files_only else "what"
+    print_text(f"Version {rewound.after} holds {what} version {rewound.to} held; version {rewound.before} is kept.")

@@ -32,6 +32,8 @@ def sweep(*, data: options.Data = None, tenant: options.Tenant = None, json: opt
             "abandoned sessions erased": len(swept.abandoned),
             "packs of erased sessions": len(swept.headless),
             "mappings removed": swept.mappings,
+            "tasks removed": swept.tasks,
+            "unnamed notes removed": swept.notes,
             "left, a turn runs in them": len(swept.held),
         }
     )

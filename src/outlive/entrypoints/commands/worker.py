@@ -24,15 +24,27 @@ def worker(
     idle_exit: Annotated[
         float | None, typer.Option(min=0, help="Exit after so many seconds without a message.", show_default=False)
     ] = None,
+    invocation_seconds: Annotated[
+        float | None,
+        typer.Option(
+            envvar="OUTLIVE_INVOCATION_SECONDS",
+            help="Hand the running turn over and exit before so many seconds have passed.",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Answer queued messages.
 
     SIGTERM or Ctrl-C ends the intake; the running turn is finished within the grace time, or stored as far as it got
-    and given back. A second signal ends at once (exit 130). With --json each event is one line of JSON on stdout.
+    and given back. A second signal ends at once (exit 130). With --invocation-seconds a turn that is not done in time
+    is stored and given back, and whichever worker comes next goes on with it. With --json each event is one line of
+    JSON on stdout.
     """
     from outlive.entrypoints.working import Limits, run_worker
     from outlive.settings import load_settings
 
-    settings = load_settings(data=data, model=model, profile=profile, tenant=tenant)
+    settings = load_settings(
+        data=data, model=model, profile=profile, tenant=tenant, invocation_seconds=invocation_seconds
+    )
     run_worker(settings, Limits(1 if once else turns, idle_exit), as_json=json)
