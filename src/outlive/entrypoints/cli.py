@@ -13,6 +13,9 @@ import typer
 
 from outlive.entrypoints.commands.approvals_answer import approvals_answer
 from outlive.entrypoints.commands.approvals_list import approvals_list
+from outlive.entrypoints.commands.archive_collect import archive_collect
+from outlive.entrypoints.commands.archive_dataset import archive_dataset
+from outlive.entrypoints.commands.archive_verify import archive_verify
 from outlive.entrypoints.commands.chat import chat
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
@@ -89,6 +92,7 @@ SESSIONS: Commands = {
 TASK: Commands = {"show": task_show, "list": task_list, "send": task_send}
 QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_redrive}
 
+ARCHIVE: Commands = {"collect": archive_collect, "verify": archive_verify, "dataset": archive_dataset}
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
 LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
@@ -109,6 +113,7 @@ app.add_typer(
     _group(STATE), name="state", help="The facts of a session: look at them, change them, see how they came about."
 )
 app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go on with it.")
+app.add_typer(_group(ARCHIVE), name="archive", help="Keep what happened, prove that it was not changed, learn from it.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
 
