@@ -203,18 +203,3 @@ async def test_killing_needs_no_waiting(token: str) -> None:
     process.kill()
     assert await process.wait() == 137
     assert count_naming(f"sleep {token}") == 0
-
-
-async def test_the_supervisor_costs_little() -> None:
-    """A supervised start takes less than a tenth of a second longer than a bare one."""
-    bare, supervised = [], []
-    for _ in range(5):
-        started = time.perf_counter()
-        process = await asyncio.create_subprocess_exec(SHELL, "-c", "true")
-        await process.wait()
-        bare.append(time.perf_counter() - started)
-        started = time.perf_counter()
-        async with running("true") as supervisee:
-            await supervisee.wait()
-        supervised.append(time.perf_counter() - started)
-    assert min(supervised) - min(bare) < 0.1

@@ -61,7 +61,7 @@ class TestPostgresQueue(QueueSuite):
 
     async def connect(self, place: Path, clock: Clock) -> Queue:
         self.place = PostgresPlace(place)
-        return await PostgresQueue.open(self.place.url, clock=clock, wait_seconds=0.5)
+        return await PostgresQueue.open(self.place.url, clock=clock, wait_seconds=2)
 
     async def sever(self, queue: Queue) -> None:
         self.place.lock_out()

@@ -68,7 +68,7 @@ class TestPostgresTable(TableSuite):
 
     async def connect(self, place: Path) -> Table:
         self.place = PostgresPlace(place)
-        return await PostgresTable.open(self.place.url, wait_seconds=0.5)
+        return await PostgresTable.open(self.place.url, wait_seconds=2)
 
     async def sever(self, table: Table) -> None:
         self.place.lock_out()

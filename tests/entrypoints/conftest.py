@@ -150,6 +150,7 @@ def outlive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OUTLIVE_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("OUTLIVE_WORKSPACES", str(tmp_path / "trees"))
+    monkeypatch.setenv("OUTLIVE_ISOLATION", "none")  # other users cannot enter the tests' own folder
     command = Outlive(tmp_path, monkeypatch, capsys)
     command.agent(InstantAgent())
     return command

@@ -26,7 +26,7 @@ def test_records_become_json(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
     assert json.loads(printed) == {
-        "done": [{"session_id": "a" * 32, "to": 1, "before": 2, "after": 3, "bytes_written": 4}],
+        "done": [{"session_id": "a" * 32, "to": 1, "before": 2, "after": 3, "bytes_written": 4, "files_only": False}],
         "path": "a/b",
     }
 

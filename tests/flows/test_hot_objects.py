@@ -12,19 +12,18 @@ from outlive.flows.run_turn import run_turn
 from outlive.memory.hot_cache import MemoryHotCache
 from outlive.memory.objects import MemoryObjects
 from outlive.redis.hot_cache import RedisHotCache
-from outlive.testing.clock import ManualClock
 from outlive.testing.counting import Counts, counting
 from outlive.testing.faults import ErrorBefore, Plan, every, faulty
 from tests.servers import RedisServer
 
-from .conftest import World, make_engine
+from .conftest import StillClock, World, make_engine
 
 
 class Tiers:
     """A store, a cache of it, and what was asked of both."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock()
+        self.clock = StillClock()
         self.counts = Counts()
         self.store = MemoryObjects(clock=self.clock)
         self.cache = MemoryHotCache(clock=self.clock)
@@ -111,7 +110,7 @@ async def test_a_cold_turn_reads_nothing_from_the_store(tmp_path: Path) -> None:
     tiers = Tiers()
     first = make_engine(tmp_path, "w1", objects=tiers.objects, clock=tiers.clock)
     world = World(tmp_path)
-    world.clock = tiers.clock  # type: ignore[assignment]
+    world.clock = tiers.clock
     await run_turn(first, world.inbound("hello"))
     second = make_engine(tmp_path, "w2", table=first.table, objects=tiers.objects, clock=tiers.clock)
     before = tiers.gets

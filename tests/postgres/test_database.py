@@ -127,6 +127,7 @@ def test_the_command_line_works_on_a_server(place: PostgresPlace, tmp_path: Path
         "OUTLIVE_TABLE": place.url,
         "OUTLIVE_QUEUE": place.url,
         "OUTLIVE_MODEL": "scripted",
+        "OUTLIVE_ISOLATION": "none",  # another user could not enter a test's folder
         "OUTLIVE_WORKSPACES": str(tmp_path / "host"),
     }
 
