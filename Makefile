@@ -52,6 +52,7 @@ docs: $(READY)  ## Write the generated parts of the docs anew
 bench: $(READY) $(BENCH)/.ready  ## Measure requests, bytes and time beside three peers; JSON in build/bench.json
 	@mkdir -p build
 	$(BIN)/python -m bench run --json build/bench.json
+	$(BIN)/python -m bench agent --json build/bench-agent.json
 
 $(BENCH)/.ready: bench/requirements/peers.txt
 	$(PYTHON) -m venv $(BENCH)

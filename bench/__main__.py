@@ -9,6 +9,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -25,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Exits: 0 done, 1 a contestant failed, 2 bad arguments, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
-        return asyncio.run(_run(options))
+        return asyncio.run(_agent(options) if options.command == "agent" else _run(options))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -48,6 +50,20 @@ async def _run(options: argparse.Namespace) -> int:
     return 0
 
 
+async def _agent(options: argparse.Namespace) -> int:
+    from bench.agent_turns import measure_turns, table
+
+    place = ROOT / "build"
+    place.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder:
+        say = partial(print, file=sys.stderr, flush=True)
+        rows = await measure_turns(Path(folder), sorted(options.megabytes), options.rounds, say)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    print(table(rows))
+    return 0
+
+
 def _plan(options: argparse.Namespace, folder: Path) -> Plan:
     names = options.only or [entry.name for entry in ENTRIES]
     entries: list[Entry] = [entry for entry in ENTRIES if entry.name in names]
@@ -57,7 +73,12 @@ def _plan(options: argparse.Namespace, folder: Path) -> Plan:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure outlive beside its peers.")
-    run = parser.add_subparsers(dest="command", required=True).add_parser("run", help="run the benchmark")
+    commands = parser.add_subparsers(dest="command", required=True)
+    agent = commands.add_parser("agent", help="turns on the real CLI, cold and warm, beside the SDK alone")
+    agent.add_argument("--megabytes", type=float, nargs="+", default=[0.1, 1, 5, 20, 50], help="of transcript")
+    agent.add_argument("--rounds", type=_positive, default=5, help="turns of each kind at each size")
+    agent.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    run = commands.add_parser("run", help="run the benchmark")
     run.add_argument("--sizes", type=_even, nargs="+", default=[10, 100, 1000, 5000], metavar="MESSAGES")
     run.add_argument("--only", action="append", choices=[entry.name for entry in ENTRIES], help="may be repeated")
     run.add_argument("--turns", type=_positive, default=20, help="turns measured at each size")

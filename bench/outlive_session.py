@@ -130,6 +130,12 @@ class Scribe:
         self._parent = parents[-1]
         yield TurnDone(self.messages[-1].text, session_id)
 
+    async def keep(self, root: Path, tree: str) -> None:
+        """Nothing rests."""
+
+    async def drop(self, root: Path, *, unless: str | None = None) -> None:
+        """Nothing rests."""
+
     async def interrupt(self, root: Path) -> bool:  # noqa: ARG002 (the protocol's name)
         """Nothing runs long enough to be interrupted."""
         return False

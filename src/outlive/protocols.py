@@ -333,17 +333,31 @@ class AgentTurn:
     """The verdict on the call that the last turn was waiting for; then there is no prompt."""
     lifted_rules: tuple[str, ...] = ()
     """Rules that no longer ask in this session; what they cover runs."""
+    tree: str = ""
+    """What `keep` was told when this very tree was committed, if nothing has touched it since; otherwise empty."""
 
 
 class Agent(Protocol):
-    """Runs turns. Files below `root` are the only state it keeps."""
+    """Runs turns. Files below `root` are the only state it keeps.
+
+    A process may stay behind a turn, at rest. It serves the next turn only if that one starts from the tree it was
+    kept for; otherwise it is ended before the turn begins.
+    """
 
     def run(self, turn: AgentTurn) -> AsyncGenerator[AgentEvent, None]:
         """Run one turn to its very end (background results included); exactly one `TurnDone`, last.
 
         Raises `AgentFailed` when the process or the model failed. Closing the iterator, cancelling it or an error
-        leaves no process behind.
+        leaves no process behind. After the end nothing writes below `root` until the next turn there.
         """
+        ...
+
+    async def keep(self, root: Path, tree: str) -> None:
+        """The turn that has ended in `root` is committed as `tree`: what rests there may serve the turn after it."""
+        ...
+
+    async def drop(self, root: Path, *, unless: str | None = None) -> None:
+        """End what rests in `root`, unless it was kept for the tree `unless`; returns when it is gone."""
         ...
 
     async def interrupt(self, root: Path) -> bool:

@@ -16,9 +16,11 @@ from outlive.agents.isolation import Isolation, choose_isolation
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profile, Profiles, load_folder
+from outlive.agents.residents import Residents
 from outlive.agents.starter_profile import write_starter
 from outlive.agents.tree import IGNORED
-from outlive.agents.workspace import DiskWorkspaces
+from outlive.agents.warm import WarmLimits, WarmProcesses
+from outlive.agents.workspace import DiskWorkspaces, Slot
 from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock, new_id
 from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
@@ -50,6 +52,8 @@ __all__ = [
 ]
 
 SCRIPTED = "scripted"
+ALONE_SECONDS = 20.0
+"""How long a process may rest where one tenant at a time has the machine: others wait for it as for a running turn."""
 MODEL_FIX = (
     "Set ANTHROPIC_API_KEY (or CLAUDE_CODE_USE_BEDROCK=1, or BEDROCK_ACCESS_KEY_ID and BEDROCK_SECRET_ACCESS_KEY), "
     "or pass --model scripted for the built-in stand-in."
@@ -163,12 +167,15 @@ async def open_app(
         counts = Counts()
         isolation = Isolation() if agent else await asyncio.to_thread(isolation_here, chosen)
         table, queue, objects = await _stores(chosen, stack)
+        residents = Residents[Slot]()
         engine = Engine(
             table=counting(table, counts, "table"),
             objects=counting(objects, counts, "objects"),
             queue=counting(queue, counts, "queue"),
-            workspaces=DiskWorkspaces(workspaces_folder(chosen), users=isolation.users, tenancy=isolation.tenancy),
-            agent=agent or await _claude(chosen, model, isolation, stack),
+            workspaces=DiskWorkspaces(
+                workspaces_folder(chosen), users=isolation.users, tenancy=isolation.tenancy, residents=residents
+            ),
+            agent=agent or await _claude(chosen, model, isolation, residents, stack),
             clock=SystemClock(),
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
@@ -192,6 +199,12 @@ class _NoAgent:
     async def run(self, turn: AgentTurn) -> AsyncGenerator[AgentEvent, None]:
         raise AgentFailed(f"the turn in {turn.root} cannot be run here.", fix="Run `outlive worker`.")
         yield  # type: ignore[unreachable]
+
+    async def keep(self, root: Path, tree: str) -> None:
+        """Nothing rests."""
+
+    async def drop(self, root: Path, *, unless: str | None = None) -> None:
+        """Nothing rests."""
 
     async def interrupt(self, root: Path) -> bool:  # noqa: ARG002 - the protocol's argument
         return False
@@ -296,15 +309,24 @@ def isolation_here(settings: Settings) -> Isolation:
     return choose_isolation(settings.isolation, uids=settings.agent_uids, hidden=hidden, readable=readable)
 
 
-async def _claude(settings: Settings, model: ModelSettings, isolation: Isolation, stack: AsyncExitStack) -> Agent:
+async def _claude(
+    settings: Settings, model: ModelSettings, isolation: Isolation, residents: Residents[Slot], stack: AsyncExitStack
+) -> Agent:
     """The Claude agent; a process that runs no turn never loads the SDK."""
     from outlive.agents.claude import ClaudeAgent  # noqa: PLC0415
+    from outlive.agents.running import Cli  # noqa: PLC0415
     from outlive.testing.scripted_model import ScriptedModel  # noqa: PLC0415
 
     load_profile(settings)
     if model.provider == "scripted":
         server = await stack.enter_async_context(ScriptedModel())
         model = ModelSettings("scripted", base_url=server.url)
-    profiles = Profiles(settings.profiles)
+    profiles, warm = Profiles(settings.profiles), None
     options = CliOptions(ask=settings.approve, memory=settings.memory)
-    return ClaudeAgent(model, profiles, turn_seconds=settings.turn_seconds, options=options, isolation=isolation)
+    if settings.warm_processes:
+        seconds = settings.warm_seconds if isolation.tenancy == "parted" else min(settings.warm_seconds, ALONE_SECONDS)
+        limits = WarmLimits(settings.warm_processes, seconds, settings.warm_memory_mb)
+        warm = WarmProcesses[Cli](limits, residents, SystemClock())
+    return ClaudeAgent(
+        model, profiles, turn_seconds=settings.turn_seconds, options=options, isolation=isolation, warm=warm
+    )

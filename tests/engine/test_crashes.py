@@ -120,7 +120,7 @@ class Forgetful:
     """An agent that cannot continue anything."""
 
     def __init__(self, agent) -> None:
-        self.run_fresh = agent.run
+        self.run_fresh, self.keep, self.drop = agent.run, agent.keep, agent.drop
 
     async def run(self, turn):
         if turn.prompt is None:

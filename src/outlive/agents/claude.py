@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Hashable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -31,16 +32,17 @@ from claude_agent_sdk import (
 
 from outlive.agents.approval_gate import Gate, Handover
 from outlive.agents.approval_rules import parse_rules
-from outlive.agents.deferred_calls import WaitingCall
 from outlive.agents.isolation import Isolation
 from outlive.agents.memory_note import with_memory
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions, arguments, environment
 from outlive.agents.outcome import failure, stop_reason, tool_summary
 from outlive.agents.profiles import Profile, Profiles
+from outlive.agents.running import Cli, Run
 from outlive.agents.servers import Server, server_faults
-from outlive.agents.start import CONTINUE, Start, prepare, tidy, with_question
+from outlive.agents.start import Start, prepare, prepare_again, tidy, with_question
 from outlive.agents.transcript import forget_turn
+from outlive.agents.warm import WarmProcesses
 from outlive.agents.wire import Wire
 from outlive.core.approvals import TOOL_DEFERRED
 from outlive.errors import AgentFailed, Conflict, OutliveError
@@ -55,10 +57,6 @@ from outlive.protocols import (
     Usage,
 )
 
-RESUME_SECONDS = 5.0
-"""How long a continued turn may take to go on by itself; a transcript of 50 MB takes about 2 s to load."""
-TAKE_UP_SECONDS = 60.0
-"""How long the CLI may take until it makes a call that was allowed."""
 GATE_SECONDS = 3600.0
 """How long the CLI waits for the gate's word on a call: without one it would make it."""
 
@@ -68,7 +66,7 @@ class _WireTransport(Wire, Transport):
 
 
 class ClaudeAgent:
-    """Implements `protocols.Agent`: one CLI process per turn, below a supervisor, in the session's own tree."""
+    """Implements `protocols.Agent`: one CLI process per session, below a supervisor, in the session's own tree."""
 
     def __init__(
         self,
@@ -78,13 +76,18 @@ class ClaudeAgent:
         turn_seconds: float = 1800.0,
         options: CliOptions | None = None,
         isolation: Isolation | None = None,
+        warm: WarmProcesses[Cli] | None = None,
     ) -> None:
-        """`turn_seconds` is the wall time after which a turn is ended; `Invalid` for no model or a broken rule."""
+        """`turn_seconds` is the wall time after which a turn is ended; `Invalid` for no model or a broken rule.
+
+        With `warm` a CLI stays behind its turn and may serve the next one; without it, it ends with its turn.
+        """
         model_variables(model, os.environ)
         self._model, self._profiles, self._turn_seconds = model, profiles, turn_seconds
         self._options, self._isolation = options or CliOptions(), isolation or Isolation()
         parse_rules(self._options.ask)
-        self._runs: dict[Path, _Run | None] = {}
+        self._warm = warm
+        self._runs: dict[Path, Run[_Reader] | None] = {}
         """Turns by their root; None while one is prepared."""
         self._closed = False
 
@@ -93,8 +96,20 @@ class ClaudeAgent:
             raise Conflict(f"a turn is running in {turn.root} already.", fix="Wait for it, or interrupt it.")
         self._runs[turn.root] = None
         try:
-            start = await asyncio.to_thread(lambda: prepare(turn, self._profile(turn), self._options.ask))
-            async with aclosing(self._answered(start) if start.done else self._asked(start)) as events:
+            profile = await asyncio.to_thread(self._profile, turn)
+            recipe = self._recipe(turn, profile)
+            if run := await self._again(turn, recipe):
+                try:
+                    async with aclosing(self._asked(run)) as events:
+                        async for event in events:
+                            yield event
+                except AgentFailed:
+                    if not run.cli.wire.died_unheard:
+                        raise
+                else:
+                    return
+            begun = await self._anew(turn, profile, recipe)
+            async with aclosing(self._asked(begun) if isinstance(begun, Run) else self._answered(begun)) as events:
                 async for event in events:
                     yield event
         finally:
@@ -104,6 +119,34 @@ class ClaudeAgent:
         profile = self._profiles.load(turn.profile)
         return with_memory(profile, turn.root) if self._options.memory else profile
 
+    async def _again(self, turn: AgentTurn, recipe: Hashable) -> Run[_Reader] | None:
+        """The turn on the CLI that rests in its tree, if there is one and it may serve it."""
+        is_plain = (turn.prompt or "").strip() and turn.agent_session_id is not None and turn.decision is None
+        if self._warm is None or not is_plain:
+            return None
+        cli = await self._warm.take(turn.root, turn.tree, (recipe, turn.agent_session_id))
+        if cli is None:
+            return None
+        try:
+            start = await asyncio.to_thread(prepare_again, cli.start, turn, cli.usd)
+        except BaseException as error:
+            await cli.close()
+            if isinstance(error, FileNotFoundError):
+                return None  # a new CLI says what is wrong
+            raise
+        return Run(start, cli, _reader(start))
+
+    async def _anew(self, turn: AgentTurn, profile: Profile, recipe: Hashable) -> Run[_Reader] | Start:
+        """The turn on a new CLI; or its end, if it has that already."""
+        if self._warm is not None:
+            await self._warm.drop(turn.root)
+        start = await asyncio.to_thread(prepare, turn, profile, self._options.ask)
+        if start.done:
+            return start
+        wire = self._wire(start)
+        client = ClaudeSDKClient(_sdk_options(start.equipment.skills, _gate(start, wire)), transport=wire)
+        return Run(start, Cli(start, wire, client, recipe, self._warm.home if self._warm else None), _reader(start))
+
     async def _answered(self, start: Start) -> AsyncGenerator[AgentEvent, None]:
         """The turn had come to its end before: there is nobody to ask."""
         assert start.done is not None  # noqa: S101 - why this was called
@@ -112,29 +155,48 @@ class ClaudeAgent:
         yield SessionSeen(start.done.agent_session_id)
         yield start.done
 
-    async def _asked(self, start: Start) -> AsyncGenerator[AgentEvent, None]:
-        """Run the CLI to its end."""
+    async def _asked(self, run: Run[_Reader]) -> AsyncGenerator[AgentEvent, None]:
+        """Run the CLI to the end of the turn."""
         if self._closed:
             raise _closed()
-        run = self._runs[start.turn.root] = _Run(start, self._wire(start))
-        deadline = asyncio.get_running_loop().call_later(self._seconds(start.turn), self._expire, run)
+        root, stays = run.start.turn.root, False
+        self._runs[root] = run
+        deadline = asyncio.get_running_loop().call_later(self._seconds(run.start.turn), self._expire, run)
         try:
             async with aclosing(run.messages()) as messages:
                 async for message in messages:
-                    for event in run.reader.events(message):
+                    for event in run.heard.events(message):
                         yield event
-            done = run.reader.done(start)
+            done = run.heard.done(run.start)
             if done.stop_reason == TOOL_DEFERRED:
-                done = await asyncio.to_thread(with_question, done, start)
-            await asyncio.to_thread(forget_turn, start.turn.root)
+                done = await asyncio.to_thread(with_question, done, run.start)
+            await asyncio.to_thread(forget_turn, root)
             yield done
+            stays = await self._rests(run, done)
         except OutliveError:
             raise
         except Exception as error:  # the SDK also raises plain Exception
             raise AgentFailed(f"the agent failed: {error}") from error
         finally:
             deadline.cancel()
-            await self._end(run)
+            if not stays:
+                await run.cli.close()
+
+    async def _rests(self, run: Run[_Reader], done: TurnDone) -> bool:
+        """Whether the CLI was kept for the next turn."""
+        if self._warm is None or not await run.rests(done):
+            return False
+        run.cli.remember(done.agent_session_id, run.heard.total_usd)
+        await self._warm.rest(run.start.turn.root, run.cli)
+        return True
+
+    async def keep(self, root: Path, tree: str) -> None:
+        if self._warm is not None:
+            await self._warm.keep(root, tree)
+
+    async def drop(self, root: Path, *, unless: str | None = None) -> None:
+        if self._warm is not None:
+            await self._warm.drop(root, unless=unless)
 
     async def interrupt(self, root: Path) -> bool:
         run = self._runs.get(root)
@@ -143,23 +205,26 @@ class ClaudeAgent:
     async def close(self) -> None:
         self._closed = True
         for run in [run for run in self._runs.values() if run]:
-            run.wire.fail(_closed())
-            await run.wire.close()
+            run.cli.wire.fail(_closed())
+            await run.cli.wire.close()
+        if self._warm is not None:
+            await self._warm.close()
 
     def _seconds(self, turn: AgentTurn) -> float:
         return self._turn_seconds if turn.turn_seconds is None else turn.turn_seconds
 
-    def _expire(self, run: _Run) -> None:
+    def _expire(self, run: Run[_Reader]) -> None:
         limit = f"{self._seconds(run.start.turn):g} seconds"
-        run.wire.fail(AgentFailed(f"the turn took longer than {limit}.", fix="Ask for less, or raise turn_seconds."))
+        run.cli.wire.fail(
+            AgentFailed(f"the turn took longer than {limit}.", fix="Ask for less, or raise turn_seconds.")
+        )
 
-    async def _end(self, run: _Run) -> None:
-        run.wire.abandon()  # before anything is awaited: this may be a cancellation
-        try:
-            await run.client.disconnect()
-        finally:
-            await run.wire.close()
-            await asyncio.to_thread(tidy, run.start.turn.root)
+    def _recipe(self, turn: AgentTurn, profile: Profile) -> Hashable:
+        """Everything a CLI for this turn is started with, but the conversation."""
+        env = environment(turn.root, self._model, self._options, inherited=os.environ, is_root=os.geteuid() == 0)
+        servers = json.dumps({server.name: dict(server.config) for server in profile.running_servers}, sort_keys=True)
+        limits = (turn.max_turns, turn.max_usd, turn.lifted_rules, turn.debug_file)
+        return (profile.name, profile.digest, servers, limits, tuple(sorted(env.items())))
 
     def _wire(self, start: Start) -> _WireTransport:
         turn, equipment = start.turn, start.equipment
@@ -190,60 +255,6 @@ def find_cli(given: Path | None) -> Path:
         f"there is no program at {given or bundled}.",
         fix="Correct cli_path." if given else "Install the wheel of claude-agent-sdk that carries the CLI.",
     )
-
-
-class _Run:
-    """One turn while its CLI runs."""
-
-    def __init__(self, start: Start, wire: _WireTransport) -> None:
-        self.start, self.wire = start, wire
-        self.client = ClaudeSDKClient(_sdk_options(start.equipment.skills, _gate(start, wire)), transport=wire)
-        self.reader = _Reader(start.equipment.profile.servers)
-        self._stop_asked = False
-        self._asked = False
-
-    async def messages(self) -> AsyncGenerator[Message, None]:
-        """Ask, then everything the CLI says until it ends."""
-        await self.client.connect()
-        self.start.equipment.forget_secrets()
-        await self._ask()
-        async for message in self.client.receive_messages():
-            yield message
-            if isinstance(message, ResultMessage):
-                await self.wire.end_input()  # more results may come; the CLI ends when it has nothing left to do
-
-    async def interrupt(self) -> bool:
-        self._stop_asked = True
-        if not self._asked:
-            return True
-        try:
-            await self.client.interrupt()
-        except Exception:  # noqa: BLE001 - the SDK raises plain Exception when the turn ends meanwhile
-            return False
-        return True
-
-    async def _ask(self) -> None:
-        if self.start.allowed is not None:
-            await self._make_the_call(self.start.allowed)
-        elif self.start.prompt is not None:
-            await self.client.query(self.start.prompt)
-        else:
-            await self._wait_for_resumption()
-        self._asked = True
-        if self._stop_asked:
-            await self.interrupt()
-
-    async def _make_the_call(self, call: WaitingCall) -> None:
-        """The CLI makes it by itself, once it is let go."""
-        if not await Handover(call, self.start.turn.root / "tmp").let_go(TAKE_UP_SECONDS):
-            raise AgentFailed("the CLI did not take up the call that was allowed.")
-
-    async def _wait_for_resumption(self) -> None:
-        """The CLI goes on by itself. When it does not, it never says so: then it is told to."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.wire.at_work.wait(), RESUME_SECONDS)
-        if not self.wire.at_work.is_set():
-            await self.client.query(CONTINUE)
 
 
 def _gate(start: Start, wire: Wire) -> Gate | None:
@@ -280,6 +291,8 @@ class _Reader:
     """What did not go as it should, though the turn went on."""
     session_id: str | None = None
     results: list[ResultMessage] = field(default_factory=list)
+    state: str | None = None
+    """What the CLI last said it was: running, idle."""
     text: str = ""
     """Of the model's latest message."""
     streamed: bool = False
@@ -304,6 +317,8 @@ class _Reader:
                 self.results.append(message)
             case SystemMessage(subtype="init", data={"mcp_servers": list(started)}):
                 self.notices = server_faults(started, self.servers)
+            case SystemMessage(subtype="session_state_changed", data={"state": str(state)}):
+                self.state = state
 
     def _session(self, message: Message) -> Iterator[SessionSeen]:
         """The id when it is first seen, when it changes, and with every result."""
@@ -325,6 +340,11 @@ class _Reader:
         if is_main:
             self.streamed = False
 
+    @property
+    def total_usd(self) -> float:
+        """What the CLI says it has cost so far."""
+        return self.results[-1].total_cost_usd or 0.0
+
     def done(self, start: Start) -> TurnDone:
         """The end of the turn; `AgentFailed` when the last result says that there was no whole answer."""
         if not self.results or self.session_id is None:
@@ -343,6 +363,10 @@ class _Reader:
             prompt_version=start.equipment.profile.digest,
             notices=self.notices,
         )
+
+
+def _reader(start: Start) -> _Reader:
+    return _Reader(start.equipment.profile.servers)
 
 
 def _usage(results: list[ResultMessage], usd_before: float) -> Usage:

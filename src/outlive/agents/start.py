@@ -85,6 +85,15 @@ def _begin(turn: AgentTurn, equipment: Equipment, rules: tuple[Rule, ...]) -> St
     return Start(turn, equipment, turn.prompt, usd_before=cost_so_far(transcript), rules=rules)
 
 
+def prepare_again(before: Start, turn: AgentTurn, usd_before: float) -> Start:
+    """The same for the process that `before` began with: it holds the conversation, and its places are not touched."""
+    if turn.prompt is None or turn.agent_session_id is None:
+        raise Invalid("a turn without a prompt or a conversation cannot go to a process at rest.")
+    size = transcript_path(turn.root, turn.agent_session_id).stat().st_size
+    note_turn(turn.root, StartedTurn(turn.prompt, size))
+    return replace(before, turn=before.equipment.turn(turn), prompt=turn.prompt, variables={}, usd_before=usd_before)
+
+
 def tidy(root: Path) -> None:
     """Empty what no turn keeps."""
     empty_folder(root / "tmp")

@@ -66,10 +66,15 @@ class Wire:
         self._process: SupervisedProcess | None = None
         self._fault: OutliveError | None = None
         self._result: dict[str, Any] | None = None
+        self._state: str | None = None
+        """What the CLI last said it was: running, idle, waiting for a decision."""
         self._abandoned = False
         self.at_work = asyncio.Event()
         """Set once the CLI works on a turn."""
         self.batch = Batch()
+        self.ended = asyncio.Event()
+        """Set once the CLI says nothing more."""
+        self.input_ended = False
 
     async def connect(self) -> None:
         """Start the CLI."""
@@ -93,8 +98,30 @@ class Wire:
                 self._check_end(code, self._started.last_words)
             raise
 
+    def begin(self) -> None:
+        """Another turn comes: what the CLI said about the last one does not count for it."""
+        self._result, self._state = None, None
+        self.at_work.clear()
+
+    @property
+    def pid(self) -> int:
+        """Of the supervisor; see `SupervisedProcess.pid`."""
+        return self._started.pid
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the CLI lives, has ended a turn and waits for the next."""
+        is_over = self._fault is not None or self._abandoned or self.input_ended or self.ended.is_set()
+        return self._result is not None and self._state == "idle" and not is_over
+
+    @property
+    def died_unheard(self) -> bool:
+        """Whether the CLI ended by itself before it had begun with the turn."""
+        return self.ended.is_set() and not self.at_work.is_set() and self._fault is None
+
     async def end_input(self) -> None:
         """Nothing more will be sent: the CLI finishes what it has, and ends."""
+        self.input_ended = True
         await self._started.end_input()
 
     async def close(self) -> None:
@@ -124,11 +151,14 @@ class Wire:
 
     async def read_messages(self) -> AsyncIterator[dict[str, Any]]:
         """Messages until the CLI ends; then `AgentFailed` or `Corrupt` unless it ended as it should."""
-        async for line in self._started.lines(LONGEST_LINE):
-            message = _message(line)
-            if message is not None:
-                self._note(message)
-                yield message
+        try:
+            async for line in self._started.lines(LONGEST_LINE):
+                message = _message(line)
+                if message is not None:
+                    self._note(message)
+                    yield message
+        finally:
+            self.ended.set()
         code = await self._started.wait()
         if self._abandoned:
             return
@@ -141,7 +171,12 @@ class Wire:
         match message:
             case {"type": "result"}:
                 self._result = message
-            case {"type": "system", "subtype": "session_state_changed", "state": "running"} | {"type": "assistant"}:
+            case {"type": "system", "subtype": "session_state_changed", "state": state}:
+                message["sdk_host_only"] = False  # the SDK passes it on then, in its place among the messages
+                self._state = state
+                if state == "running":
+                    self.at_work.set()
+            case {"type": "assistant"}:
                 self.at_work.set()
 
     def _check_end(self, code: int, last_words: str) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from outlive.agents.files import empty_folder, read_file, remove_files, write_files
+from outlive.agents.residents import Residents
 from outlive.agents.tenants import Tenancy, make_room, tenant_digest, tenants_gate
 from outlive.agents.tree import IGNORED, TreeLimits, scan_tree
 from outlive.agents.users import OPEN, SHUT, Users, check_reachable, remove_litter
@@ -44,24 +45,35 @@ class DiskWorkspaces:
         now: Callable[[], float] = time.time,
         users: Users | None = None,
         tenancy: Tenancy = "parted",
+        residents: Residents[Slot] | None = None,
     ) -> None:
         """`base` must be the same absolute path on every host: the agent's own files name it.
 
         With `users`, each tree belongs to a user of its own; without, `tenancy` says whether tenants may meet.
+        `residents` are shared with an agent that keeps processes alive between turns.
         """
         self._base = base.absolute() if base else Path(tempfile.gettempdir()).resolve() / f"outlive-{os.geteuid()}"
         self._limits, self._ignored, self._now = limits or TreeLimits(), tuple(ignored), now
         self._users: Users | None = users
         self._tenancy: Tenancy = tenancy
+        self._residents: Residents[Slot] = residents or Residents()
 
     async def open(self, tenant: str, session_id: str) -> DiskWorkspace:
         """See `protocols.Workspaces.open`; `Invalid` when the base folder is not ours alone."""
+        if self._tenancy != "parted":
+            digest = tenant_digest(tenant)
+            await self._residents.clear(lambda slot: os.pread(slot.locks[0], 64, 0) == digest)
         slot = await asyncio.to_thread(self._take, tenant, session_id)
         scan = partial(scan_tree, slot.root, limits=self._limits, ignored=self._ignored, owner=slot.owner)
-        return DiskWorkspace(slot, lambda: scan(now=self._now()))
+        return DiskWorkspace(slot, self._residents, lambda: scan(now=self._now()))
 
     def _take(self, tenant: str, session_id: str) -> Slot:
         name = _folder_name(tenant, session_id)
+        if kept := self._residents.reclaim(self._base, name):
+            with suppress(OSError):  # if somebody has removed it meanwhile; else nothing happens
+                kept.root.mkdir(mode=SHUT, exist_ok=True)
+                make_folders(kept.root, kept.owner)
+            return kept
         try:
             _private(self._base, SHUT if self._users is None else PASSABLE)
             if self._users:
@@ -71,7 +83,7 @@ class DiskWorkspaces:
                 make_room(self._base, gate, digest, self._tenancy)
                 slot = _free_slot(self._base, name, digest)
             try:
-                return self._made(slot)
+                slot = self._made(slot)
             except BaseException:
                 slot.give_back()
                 raise
@@ -81,6 +93,8 @@ class DiskWorkspaces:
                 original=error,
                 fix="Make the folder writable, or set OUTLIVE_WORKSPACES to another one.",
             ) from error
+        self._residents.enter(slot)
+        return slot
 
     def _made(self, slot: Slot) -> Slot:
         """The slot with its folders, and with its user if it gets one."""
@@ -178,9 +192,10 @@ def make_folders(root: Path, owner: int | None = None) -> None:
 class DiskWorkspace:
     """Implements `protocols.Workspace`."""
 
-    def __init__(self, slot: Slot, scan: Callable[[], list[FileStat]]) -> None:
+    def __init__(self, slot: Slot, residents: Residents[Slot], scan: Callable[[], list[FileStat]]) -> None:
         self.root, self._owner, self._note = slot.root, slot.owner, slot.note
         self._slot: Slot | None = slot
+        self._residents = residents
         self._scan = scan
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -214,7 +229,7 @@ class DiskWorkspace:
             await asyncio.wait(self._running)
         if self._slot is not None:
             slot, self._slot = self._slot, None
-            await asyncio.shield(asyncio.to_thread(slot.give_back))
+            await asyncio.shield(asyncio.to_thread(self._residents.leave, slot))
 
     async def _off_loop(self, work: Callable[[], T]) -> T:
         if self._slot is None:

@@ -100,6 +100,15 @@ class Head:
         """When the sliding TTL ends."""
         return self.updated_at + SESSION_TTL
 
+    @property
+    def tree(self) -> str:
+        """Names the tree of this version; empty while there is none.
+
+        The version alone would not do: a commit that lost and a rewind make the same number. The pack's name holds the
+        fence and a sequence.
+        """
+        return f"{self.version}:{self.packs[-1].name}" if self.packs else ""
+
 
 def encode_head(head: Head) -> bytes:
     """The head as stored."""

@@ -48,6 +48,8 @@ class TurnOnDisk:
         self.inbound = inbound
         self.workspace = workspace
         self.state = state
+        self.tree = ""
+        """What the agent is told of the tree it starts from; see `AgentTurn.tree`."""
         self.agent_session_id: str | None = None
         self.steps = 0
         """Tool calls finished so far, under this lease."""

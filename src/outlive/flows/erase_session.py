@@ -197,6 +197,7 @@ async def wipe_local(engine: Engine, stores: TenantStores, session_id: SessionId
     """Empty the session's tree on this machine."""
     workspace = await engine.workspaces.open(stores.tenant, session_id)
     try:
+        await engine.agent.drop(workspace.root)
         before = await _files(workspace)
         await workspace.wipe()
         after = await _files(workspace)

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from outlive.core.keys import SessionId
-from outlive.core.manifests import APPEND, Chunk, Entry
+from outlive.core.manifests import APPEND, FILE, Chunk, Entry
 from outlive.core.packs import Pack, PackName, PackRef
 from outlive.core.sessions import Head
 from outlive.core.trees import TAIL_BYTES, TreeState, content_digest, decode_note
 from outlive.flows.engine import Engine
 from outlive.flows.read_packs import PackReader, StoredTree, pack_reader, read_chunks, stored_tree
 from outlive.flows.tenant_stores import TenantStores
-from outlive.protocols import FileContent, Workspace
+from outlive.protocols import FileContent, FileStat, Workspace
+
+UP_TO_DATE = "up to date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ async def hydrate_tree(
     """
     local = await _local_state(workspace, head)
     if flush is None and local is not None and _is_current(local, head):
-        return Hydrated(local, "up to date", 0, 0)
+        return Hydrated(local, UP_TO_DATE, 0, 0)
     await workspace.mark_dirty()
     if flush is None and not head.packs:
         await workspace.wipe()
@@ -83,14 +85,35 @@ async def _restore(
     version: int,
     workspace: Workspace,
 ) -> TreeState:
-    known = before.manifest.entries if before else {}
+    known = await _unchanged(before, workspace) if before else {}
     entries = stored.manifest.entries
     wanted = {path: entry for path, entry in entries.items() if not _same(known.get(path), entry)}
     needed = {chunk.pack for path, entry in wanted.items() for chunk in _chunks_from(known.get(path), entry)}
     packs = await reader.fetch([ref for ref in stored.manifest.packs if ref.name in needed])
-    await workspace.remove([path for path in known if path not in entries])
+    await workspace.remove([path for path in (before.manifest.entries if before else ()) if path not in entries])
     await workspace.write([_content(path, entry, known.get(path), packs) for path, entry in wanted.items()])
     return await state_of(workspace, session_id, version, stored)
+
+
+async def _unchanged(before: TreeState, workspace: Workspace) -> Mapping[str, Entry]:
+    """What is on disk as the note says: a process that rested in the tree may have added to it, or to a file in it.
+
+    New bytes must never be put behind ones that are not known, and what nobody knows must not stay.
+    """
+    found = {stat.path: stat for stat in await workspace.scan()}
+    known = before.manifest.entries
+    await workspace.remove([path for path in found if path not in known])
+    return {
+        path: entry
+        for path, entry in known.items()
+        if path in found and _untouched(entry, found[path], before.stamps.get(path))
+    }
+
+
+def _untouched(entry: Entry, stat: FileStat, stamp: str | None) -> bool:
+    if (entry.kind, entry.mode, entry.target) != (stat.kind, stat.mode, stat.target):
+        return False
+    return entry.kind not in {APPEND, FILE} or (entry.size == stat.size and (not stamp or stamp == stat.stamp))
 
 
 def _same(old: Entry | None, new: Entry) -> bool:

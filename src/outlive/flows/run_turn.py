@@ -22,7 +22,7 @@ from outlive.flows.find_flushes import find_flushes
 from outlive.flows.find_session import hold_session
 from outlive.flows.hand_over import Deadline, HandedOver
 from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
-from outlive.flows.hydrate_tree import hydrate_tree
+from outlive.flows.hydrate_tree import UP_TO_DATE, hydrate_tree
 from outlive.flows.keep_debug import debug_kept
 from outlive.flows.read_ledger import read_line
 from outlive.flows.share_memory import SharedMemory
@@ -171,7 +171,11 @@ async def _workspace(engine: Engine, stores: TenantStores, lease: Lease) -> Asyn
     try:
         yield workspace
     finally:
-        await workspace.close()
+        try:
+            # what this turn left is of no use unless its tree was committed, and nothing may live in a tree given back
+            await engine.agent.drop(workspace.root, unless=lease.head.tree)
+        finally:
+            await workspace.close()
 
 
 async def _run(
@@ -180,6 +184,7 @@ async def _run(
     """Restore, run, commit; with `search`, look for an old answer in the ledger before anything is run."""
     engine, stores, lease, trace = asked.engine, asked.stores, asked.lease, asked.trace
     flush = plan.flush if isinstance(plan, Continue) else None
+    await engine.agent.drop(workspace.root, unless=None if flush else lease.head.tree)
     with trace.step("hydrate") as step:
         ref = flush.ref if flush else None
         tree = await asked.deadline.cut(hydrate_tree(engine, stores, lease.head, workspace, flush=ref))
@@ -194,6 +199,8 @@ async def _run(
         with trace.step("memory") as step:
             step.found = await memory.take(workspace)
     turn = TurnOnDisk(engine, stores, lease, asked.inbound, workspace, tree.state)
+    is_untouched = tree.how == UP_TO_DATE and not (memory and memory.brought)
+    turn.tree = lease.head.tree if is_untouched else ""
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id
     turn.begun = flush is not None
     done = await _done(turn, asked, continuing=flush is not None)
@@ -203,6 +210,7 @@ async def _run(
     with trace.step("commit") as step:
         line = await commit(turn, done)
         step.found = f"version {line.version}"
+    await engine.agent.keep(workspace.root, lease.head.tree)
     if memory is not None:
         with trace.step("memory") as step:
             step.found = await memory.give(workspace)
@@ -269,6 +277,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
         decision=turn.decision,
         lifted_rules=lifted_rules(turn.lease.head, turn.inbound),
         debug_file=turn.debug_file,
+        tree=turn.tree,
     )
     done: TurnDone | None = None
     async with aclosing(turn.engine.agent.run(order)) as events:

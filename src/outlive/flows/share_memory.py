@@ -57,6 +57,8 @@ class SharedMemory:
     base: Digests = field(default_factory=dict)
     index: bytes = b""
     """The content of `MEMORY.md` that the session started from."""
+    brought: bool = False
+    """Whether `take` has changed the session's copy."""
 
     async def take(self, workspace: Workspace) -> str:
         """Bring the session's copy up to date; in words, what that took."""
@@ -75,6 +77,7 @@ class SharedMemory:
             await workspace.write([FileContent(FOLDER + path, "file", FILE_MODE, [c]) for path, c in contents.items()])
             if plan.base != noted:
                 await workspace.write([FileContent(BASE, "file", FILE_MODE, [encode_base(plan.base)])])
+            self.brought = bool(plan.remove or contents)
             self._remember(plan.base, {**local.contents, **contents})
             break
         return f"{len(plan.write)} files taken, {len(plan.remove)} removed"

@@ -57,6 +57,12 @@ class InstantAgent:
         yield TextPart(reply)
         yield TurnDone(reply, session_id, Usage(0.001, len(prompt), len(reply), agent_turns=1))
 
+    async def keep(self, root: Path, tree: str) -> None:
+        """Nothing rests."""
+
+    async def drop(self, root: Path, *, unless: str | None = None) -> None:
+        """Nothing rests."""
+
     async def interrupt(self, root: Path) -> bool:  # noqa: ARG002 - the protocol's argument
         """Nothing runs long enough to be interrupted."""
         return False
