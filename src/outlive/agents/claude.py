@@ -27,13 +27,14 @@ from claude_agent_sdk import (
 )
 
 from outlive.agents.isolation import Isolation
+from outlive.agents.kept import check_kept
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions, arguments, environment
 from outlive.agents.outcome import failure, stop_reason, tool_summary
 from outlive.agents.profiles import Profiles
 from outlive.agents.servers import Server, server_faults
 from outlive.agents.start import CONTINUE, Start, prepare, tidy
-from outlive.agents.transcript import forget_turn
+from outlive.agents.transcript import SYNTHETIC, forget_turn
 from outlive.agents.wire import Wire
 from outlive.errors import AgentFailed, Conflict, OutliveError
 from outlive.protocols import (
@@ -107,6 +108,7 @@ class ClaudeAgent:
                     for event in run.reader.events(message):
                         yield event
             done = run.reader.done(start)
+            await check_kept(start.turn.root, done.agent_session_id, run.reader.last_entry)
             await asyncio.to_thread(forget_turn, start.turn.root)
             yield done
         except OutliveError:
@@ -245,6 +247,8 @@ class _Reader:
     results: list[ResultMessage] = field(default_factory=list)
     text: str = ""
     """Of the model's latest message."""
+    last_entry: str | None = None
+    """The transcript's uuid of the model's latest message."""
     streamed: bool = False
     """Whether pieces of the message that comes next have been passed on."""
 
@@ -278,6 +282,8 @@ class _Reader:
 
     def _assistant(self, message: AssistantMessage) -> Iterator[AgentEvent]:
         is_main = message.parent_tool_use_id is None
+        if is_main and message.model != SYNTHETIC:
+            self.last_entry = message.uuid
         for block in message.content:
             if isinstance(block, TextBlock) and is_main:
                 self.text = block.text
