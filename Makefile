@@ -8,7 +8,7 @@ BENCH  := .venv-bench
 SERVERS := .venv-servers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chat test check unit docs bench lock clean
+.PHONY: help setup demo chat test check unit kills docs bench lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -45,6 +45,9 @@ check: $(READY)  ## Run the static checks: ruff, mypy, import rules, generated d
 
 unit: $(READY) $(SERVERS)/.ready  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
+	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py -s --timeout 3600
 
 docs: $(READY)  ## Write the generated parts of the docs anew
 	$(BIN)/python scripts/generate_docs.py

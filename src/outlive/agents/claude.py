@@ -33,6 +33,7 @@ from claude_agent_sdk import (
 from outlive.agents.approval_gate import Gate, Handover
 from outlive.agents.approval_rules import parse_rules
 from outlive.agents.isolation import Isolation
+from outlive.agents.kept import check_kept
 from outlive.agents.memory_note import with_memory
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions, arguments, environment
@@ -41,7 +42,7 @@ from outlive.agents.profiles import Profile, Profiles
 from outlive.agents.running import Cli, Run
 from outlive.agents.servers import Server, server_faults
 from outlive.agents.start import Start, prepare, prepare_again, tidy, with_question
-from outlive.agents.transcript import forget_turn
+from outlive.agents.transcript import SYNTHETIC, forget_turn
 from outlive.agents.warm import WarmProcesses
 from outlive.agents.wire import Wire
 from outlive.core.approvals import TOOL_DEFERRED
@@ -168,6 +169,7 @@ class ClaudeAgent:
                     for event in run.heard.events(message):
                         yield event
             done = run.heard.done(run.start)
+            await check_kept(root, done.agent_session_id, run.heard.last_entry)
             if done.stop_reason == TOOL_DEFERRED:
                 done = await asyncio.to_thread(with_question, done, run.start)
             await asyncio.to_thread(forget_turn, root)
@@ -295,6 +297,8 @@ class _Reader:
     """What the CLI last said it was: running, idle."""
     text: str = ""
     """Of the model's latest message."""
+    last_entry: str | None = None
+    """The transcript's uuid of the model's latest message."""
     streamed: bool = False
     """Whether pieces of the message that comes next have been passed on."""
 
@@ -330,6 +334,8 @@ class _Reader:
 
     def _assistant(self, message: AssistantMessage) -> Iterator[AgentEvent]:
         is_main = message.parent_tool_use_id is None
+        if is_main and message.model != SYNTHETIC:
+            self.last_entry = message.uuid
         for block in message.content:
             if isinstance(block, TextBlock) and is_main:
                 self.text = block.text

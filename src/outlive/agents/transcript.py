@@ -16,6 +16,8 @@ from outlive.errors import Corrupt, Invalid, NotFound
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _UNFINISHED = {None, "tool_use", "pause_turn"}
+SYNTHETIC = "<synthetic>"
+"""The model that the CLI names for messages it makes up itself, such as an error's text."""
 _STOPPED = "[Request interrupted by user"
 
 
@@ -116,7 +118,7 @@ def _conversation(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """The main conversation's messages; a line that was cut off, side chains and the CLI's own fillers are left out."""
     for entry in _entries(lines):
         is_message = entry.get("type") in {"user", "assistant"} and isinstance(entry.get("message"), dict)
-        if is_message and not entry.get("isSidechain") and entry["message"].get("model") != "<synthetic>":
+        if is_message and not entry.get("isSidechain") and entry["message"].get("model") != SYNTHETIC:
             yield entry
 
 

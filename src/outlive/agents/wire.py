@@ -12,8 +12,9 @@ from typing import Any
 from outlive.agents.processes import SupervisedProcess
 from outlive.errors import AgentFailed, Corrupt, OutliveError
 
-LONGEST_LINE = 256 << 20
-"""One message may hold several large tool results; the SDK's own limit of 1 MiB ends such sessions."""
+LONGEST_LINE = 64 << 20
+"""A line holds one message, a tool's result in it twice, and the API refuses requests above 32 MB: what is longer could
+not go on anyway. The SDK's own limit of 1 MiB ends sessions with a large image."""
 SHOWN = 300
 END_SECONDS = 5.0
 """How long a CLI that takes no more input may take to end."""

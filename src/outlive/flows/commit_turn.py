@@ -16,7 +16,7 @@ from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
 from outlive.core.turns import Flush, TurnResult, committed, ledger_line
-from outlive.errors import Corrupt, OutliveError, Unavailable
+from outlive.errors import Corrupt, Invalid, OutliveError, Unavailable
 from outlive.flows.answer_approval import left_open, with_approval
 from outlive.flows.capture_tree import Capture, absorb, look, seal
 from outlive.flows.engine import Engine
@@ -92,11 +92,14 @@ async def flush_while(turn: TurnOnDisk) -> AsyncIterator[None]:
 
 
 async def _flush_forever(turn: TurnOnDisk) -> None:
-    """A flush that fails is repeated with the next window's bytes: nothing is skipped, nothing overtakes."""
+    """A flush that fails is repeated with the next window's bytes: nothing is skipped, nothing overtakes.
+
+    That includes a tree which cannot be kept as it is now: the agent may not be done with it. The commit decides.
+    """
     while True:
         await turn.engine.clock.sleep(turn.engine.policy.flush_seconds)
         async with turn.flushing:
-            with suppress(Unavailable):
+            with suppress(Unavailable, Invalid):
                 await flush(turn)
 
 
