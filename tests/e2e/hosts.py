@@ -53,6 +53,12 @@ class _Watched:
         async for event in self.agent.run(turn):
             yield event
 
+    async def keep(self, root: Path, tree: str) -> None:
+        await self.agent.keep(root, tree)
+
+    async def drop(self, root: Path, *, unless: str | None = None) -> None:
+        await self.agent.drop(root, unless=unless)
+
     async def interrupt(self, root: Path) -> bool:
         return await self.agent.interrupt(root)
 
