@@ -338,11 +338,7 @@ class AgentTurn:
 
 
 class Agent(Protocol):
-    """Runs turns. Files below `root` are the only state it keeps.
-
-    A process may stay behind a turn, at rest. It serves the next turn only if that one starts from the tree it was
-    kept for; otherwise it is ended before the turn begins.
-    """
+    """Runs turns. Beside the files below `root` it keeps a process at rest at most, for the tree that it ended on."""
 
     def run(self, turn: AgentTurn) -> AsyncGenerator[AgentEvent, None]:
         """Run one turn to its very end (background results included); exactly one `TurnDone`, last.

@@ -122,6 +122,17 @@ async def test_a_stopped_turn_may_leave_its_process(host: Host) -> None:
     assert host.processes() == before != []
 
 
+async def test_a_call_that_waits_for_a_person_ends_the_process(world: Universe) -> None:
+    """A warm CLI defers a call as a new one does, and is gone while the call waits."""
+    host = world.host(ask=("Bash(touch *)",))
+    await host.turn("hello")
+    before = host.processes()
+    turn = await host.turn(script({"tool": "Bash", "input": {"command": "touch it"}}, {"text": "done"}))
+    assert turn.line.stop_reason == "tool_deferred"
+    assert before != host.processes() == []
+    assert not any(host.trees.glob("*/work/it"))
+
+
 async def test_a_tool_that_goes_on_ends_the_process(host: Host) -> None:
     """What a tool has left running is gone before the commit, and the CLI with it: nothing writes into the tree."""
     left = "(setsid sh -c 'while sleep 0.05; do date >> late; done' > /dev/null 2>&1 &)"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from outlive.agents.claude import ClaudeAgent
 from outlive.agents.models import ModelSettings
+from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profiles
 from outlive.agents.residents import Residents
 from outlive.agents.running import Cli
@@ -52,13 +53,15 @@ class Universe:
     base: Path
     agents: list[ClaudeAgent]
 
-    def host(self, name: str = "a", *, profiles: Path | None = None, **limits: float) -> Host:
+    def host(
+        self, name: str = "a", *, profiles: Path | None = None, ask: tuple[str, ...] = (), **limits: float
+    ) -> Host:
         """A host of its own, with warm processes; `processes=0` for one without."""
         residents = Residents[Slot]()
         kept = WarmLimits(**limits)  # type: ignore[arg-type]
         warm = WarmProcesses[Cli](kept, residents, SystemClock()) if kept.processes else None
         settings = ModelSettings("scripted", base_url=self.model.url, retries=0)
-        agent = ClaudeAgent(settings, Profiles(profiles), turn_seconds=60.0, warm=warm)
+        agent = ClaudeAgent(settings, Profiles(profiles), turn_seconds=60.0, options=CliOptions(ask=ask), warm=warm)
         self.agents.append(agent)
         trees = self.base / name
         spaces = DiskWorkspaces(trees, residents=residents)
