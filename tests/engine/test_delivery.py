@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from outlive.core.messages import Inbound, decode_inbound
-from outlive.errors import AgentFailed
+from outlive.errors import AgentFailed, Unavailable
 from outlive.flows.accept_message import accept_message
 from outlive.flows.tell_dead import TEXT, tell_dead
 from outlive.flows.work_queue import work_one
@@ -30,6 +30,18 @@ async def test_the_same_message_five_times_from_two_intakes(world) -> None:
     sends = [accept_message(intakes[n % 2].queue, inbound, world.clock) for n in range(5)]
     assert sorted(await asyncio.gather(*sends)) == [False] * 4 + [True]
     await work(world.worker())
+    assert (len(world.agent.runs), len(world.inbox.replies)) == (1, 1)
+
+
+async def test_an_intake_says_when_the_queue_refused_a_message(world) -> None:
+    """When the hand-over fails the channel is told so, and the same message is taken when it comes again."""
+    engine = world.worker()
+    world.server.failure = OSError("throttled")
+    with pytest.raises(Unavailable):
+        await post(engine, "hello")
+    world.server.failure = None
+    await post(engine, "hello")
+    await work(engine)
     assert (len(world.agent.runs), len(world.inbox.replies)) == (1, 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from outlive.core.approvals import Approval
 from outlive.core.controls import STOP_TTL, StopOrder, encode_stop, stop_key
 from outlive.core.keys import SessionId, SessionKey, head_key
 from outlive.core.sessions import decode_head
@@ -41,6 +42,8 @@ class SessionStatus:
     undelivered: int
     """Replies that are to be tried again."""
     updated_at: float
+    question: Approval | None
+    """What the agent asks and waits for."""
 
 
 async def stop_session(engine: Engine, key: SessionKey, *, by: str = "") -> Stopping:
@@ -89,6 +92,7 @@ async def session_status(engine: Engine, key: SessionKey) -> SessionStatus:
         waiting=len(await engine.queue.waiting(str(key))),
         undelivered=len(head.outbox),
         updated_at=head.updated_at,
+        question=head.approval,
     )
 
 
