@@ -12,6 +12,7 @@
     ├── Corrupt            a named object is damaged; it is not resumed   500 · exit 1
     │   └── SchemaTooNew   written by a newer outlive: upgrade this one
     ├── Unavailable        a backend failed: try later        503 · exit 1
+    │   └── Undelivered    a channel could not take a reply now
     └── AgentFailed        the agent's process or model failed; the turn was not committed  502 · exit 1
 
 "Busy" is no error: `Table.acquire` returns None. HTTP and exit codes are mapped in `entrypoints` only.
@@ -79,6 +80,24 @@ class Unavailable(OutliveError):
         """`original` is the vendor's own error, kept for the log."""
         super().__init__(message, fix=fix)
         self.original = original
+
+
+class Undelivered(Unavailable):
+    """The channel could not take the reply now; it stays in the outbox."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: float = 0.0,
+        progress: str = "",
+        original: BaseException | None = None,
+        fix: str | None = None,
+    ) -> None:
+        """`retry_after` in seconds, as the vendor asks; `progress` comes back with the next try (`Reply.progress`)."""
+        super().__init__(message, original=original, fix=fix)
+        self.retry_after = retry_after
+        self.progress = progress
 
 
 class AgentFailed(OutliveError):

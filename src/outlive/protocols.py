@@ -39,45 +39,12 @@ from outlive.core.records import (
 )
 
 __all__ = [  # the records cross the seams: whoever implements one finds them on this page, too
-    "Absent",
-    "Agent",
-    "AgentEvent",
-    "AgentTurn",
-    "Approval",
-    "At",
-    "Channel",
-    "Clock",
-    "DeadLetter",
-    "Decided",
-    "DeferredCall",
-    "Delivery",
-    "Expected",
-    "FileContent",
-    "FileStat",
-    "Free",
-    "Hold",
-    "HotCache",
-    "Keep",
-    "LeaseChange",
-    "Message",
-    "NewId",
-    "ObjectInfo",
-    "Objects",
-    "OnEvent",
-    "Queue",
-    "QueueDepth",
-    "Reply",
-    "Row",
-    "SessionSeen",
-    "Table",
-    "TextPart",
-    "ToolFinished",
-    "ToolStarted",
-    "TurnDone",
-    "Usage",
-    "Workspace",
-    "Workspaces",
-]
+    "Absent", "Agent", "AgentEvent", "AgentTurn", "Approval", "At", "Channel", "Clock", "DeadLetter", "Decided",
+    "DeferredCall", "Delivery", "Expected", "FileContent", "FileStat", "Free", "Hold", "HotCache", "Keep",
+    "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents",
+    "QueueDepth", "Reply", "Row", "SessionSeen", "Table", "TextPart", "ToolFinished", "ToolStarted", "TurnDone",
+    "Usage", "Workspace", "Workspaces",
+]  # fmt: skip
 
 # ---------------------------------------------------------------------------------------------- table
 
@@ -199,7 +166,31 @@ class HotCache(Protocol):
 # ---------------------------------------------------------------------------------------------- queue
 
 
-class Queue(Protocol):
+class QueueContents(Protocol):
+    """What lies in a queue, for those who look at it without receiving."""
+
+    async def waiting(self, group: str, *, limit: int = 100) -> Sequence[Message]:
+        """The messages of the group that nobody has received, in their order; none where the backend cannot look."""
+        ...
+
+    async def dead_letters(self, *, after: str = "", limit: int = 100) -> Sequence[DeadLetter]:
+        """The dead letters in order of id."""
+        ...
+
+    async def redrive(self, letter_id: str) -> None:
+        """Send a dead letter again, at the end of its group, with its receives at zero; `NotFound` if there is none."""
+        ...
+
+    async def purge(self, letter_id: str) -> None:
+        """Remove a dead letter for good; `NotFound` if there is none."""
+        ...
+
+    async def depth(self) -> QueueDepth:
+        """How full it is."""
+        ...
+
+
+class Queue(QueueContents, Protocol):
     """At-least-once delivery, ordered per group, with a dead-letter queue."""
 
     async def send(self, message: Message) -> bool:
@@ -224,18 +215,6 @@ class Queue(Protocol):
 
     async def give_back(self, delivery: Delivery, *, delay: float, reason: str, count: bool = True) -> None:
         """Make it deliverable again after `delay` seconds; `count=False` takes back this receive (busy, shutdown)."""
-        ...
-
-    async def dead_letters(self, *, after: str = "", limit: int = 100) -> Sequence[DeadLetter]:
-        """The dead letters in order of id."""
-        ...
-
-    async def redrive(self, letter_id: str) -> None:
-        """Send a dead letter again, at the end of its group, with its receives at zero; `NotFound` if there is none."""
-        ...
-
-    async def depth(self) -> QueueDepth:
-        """How full it is."""
         ...
 
     async def ping(self) -> None:
@@ -360,6 +339,13 @@ class Agent(Protocol):
         """Ask the turn running in `root` to stop and keep what it has; False when none runs."""
         ...
 
+    async def steer(self, root: Path, text: str) -> bool:
+        """Hand the turn running in `root` a further message of the user; False when it can take none any more.
+
+        The turn then ends only after it has answered this one, too.
+        """
+        ...
+
     async def close(self) -> None:
         """End every process this agent started."""
         ...
@@ -372,7 +358,11 @@ class Channel(Protocol):
     """Where replies go."""
 
     async def deliver(self, reply: Reply) -> None:
-        """Send it; at least once. `Unavailable` to be tried again, any other error to give up and say so."""
+        """Send it; at least once.
+
+        `Unavailable`, or `Undelivered` with the vendor's own pause, to be tried again; any other error to give up and
+        keep a note: a chat that is gone, a bot that was blocked.
+        """
         ...
 
 

@@ -137,6 +137,14 @@ class Settings(BaseSettings):
     warm_processes: int = Field(4, ge=0, le=1000, description="Agent processes kept alive between turns; 0: none.")
     warm_seconds: float = Field(300.0, gt=0, le=86400, description="How long one may rest before it is ended.")
     warm_memory_mb: int = Field(1024, ge=1, description="Resident memory all of them may take together, in MiB.")
+    while_busy: Literal["queue", "collect", "steer", "interrupt"] = Field(
+        "queue", description="What becomes of a message that comes while its session runs a turn."
+    )
+    live: bool = Field(default=False, description="Write the live text of running turns to the table.")
+    live_seconds: float = Field(1.0, ge=0.2, le=60, description="How often at most it is written.")
+    give_up_seconds: float = Field(
+        86400.0, gt=0, description="How long a reply is tried again that its channel cannot take."
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")

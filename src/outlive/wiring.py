@@ -8,7 +8,7 @@ import socket
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from outlive.agents.credentials import KeyPair, credential_source
@@ -23,6 +23,7 @@ from outlive.agents.warm import WarmLimits, WarmProcesses
 from outlive.agents.workspace import DiskWorkspaces, Slot
 from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock, new_id
+from outlive.core.controls import WhileBusy
 from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
 from outlive.core.quotas import NAMES as QUOTAS
 from outlive.core.quotas import Quotas
@@ -69,6 +70,8 @@ class App:
     model: ModelSettings
     counts: Counts
     """Requests and bytes to the stores so far."""
+    beside: Engine
+    """The same engine for what goes on beside the turns: its requests are not counted."""
 
     @property
     def stores(self) -> TenantStores:
@@ -183,7 +186,7 @@ async def open_app(
             channels={"console": ConsoleChannel()},
         )
         stack.push_async_callback(engine.agent.close)
-        yield App(chosen, engine, model, counts)
+        yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))
 
 
 @asynccontextmanager
@@ -207,6 +210,9 @@ class _NoAgent:
         """Nothing rests."""
 
     async def interrupt(self, root: Path) -> bool:  # noqa: ARG002 - the protocol's argument
+        return False
+
+    async def steer(self, root: Path, text: str) -> bool:  # noqa: ARG002 - the protocol's arguments
         return False
 
     async def close(self) -> None:
@@ -241,6 +247,10 @@ def _policy(settings: Settings) -> Policy:
         visibility_seconds=settings.visibility_seconds,
         grace_seconds=settings.grace_seconds,
         handover_reserve_seconds=settings.handover_reserve_seconds,
+        while_busy=WhileBusy(settings.while_busy),
+        live=settings.live,
+        live_seconds=settings.live_seconds,
+        give_up_seconds=settings.give_up_seconds,
         profile=settings.profile,
         memory=settings.memory,
         debug=settings.debug,

@@ -152,8 +152,7 @@ async def test_an_import_into_another_tenant_belongs_to_it(world, archive) -> No
 async def test_replies_that_were_waiting_stay_behind(world, tmp_path, elsewhere) -> None:
     """A reply that was not delivered there is not sent here."""
     world.console.down = Unavailable("away")
-    with pytest.raises(Unavailable):
-        await world.say("hello")
+    await world.say("hello")
     await export_session(world.worker(), world.stores, await world.session(), tmp_path / "out.tar")
     (made,) = await load(elsewhere, tmp_path / "out.tar")
     assert (await elsewhere.head(made.session_id)).outbox == ()

@@ -204,6 +204,10 @@ class ClaudeAgent:
         run = self._runs.get(root)
         return run is not None and await run.interrupt()
 
+    async def steer(self, root: Path, text: str) -> bool:
+        run = self._runs.get(root)
+        return run is not None and await run.steer(text)
+
     async def close(self) -> None:
         self._closed = True
         for run in [run for run in self._runs.values() if run]:

@@ -167,6 +167,8 @@ class Run(Generic[H]):
         self.start, self.cli, self.heard = start, cli, heard
         self._stop_asked = False
         self._asked = False
+        self._steered = False
+        """It was given more than its first message: it goes on to its own end, and never rests."""
 
     async def messages(self) -> AsyncGenerator[Any, None]:
         """Ask, then everything the CLI says until it rests, or ends."""
@@ -179,7 +181,7 @@ class Run(Generic[H]):
                 yield message
                 if not self.heard.results:
                     continue
-                if self.cli.may_stay and self.heard.state == "idle":
+                if self._may_stay and self.heard.state == "idle":
                     return
                 if ending is None:  # more results may come; the CLI ends when it has nothing left to do
                     ending = asyncio.create_task(self._end_input())
@@ -187,15 +189,19 @@ class Run(Generic[H]):
             if ending is not None:
                 ending.cancel()
 
+    @property
+    def _may_stay(self) -> bool:
+        return self.cli.may_stay and not self._steered
+
     async def _end_input(self) -> None:
-        if self.cli.may_stay:
+        if self._may_stay:
             await asyncio.sleep(REST_SECONDS)
         await self.cli.wire.end_input()
 
     async def rests(self, done: TurnDone) -> bool:
         """Whether nothing of the turn goes on, in the CLI or beside it: then it can serve another one."""
         is_whole = done.stop_reason in RESTS_AFTER and (done.stop_reason == "interrupted") == self._stop_asked
-        return is_whole and await self.cli.settle()
+        return is_whole and not self._steered and await self.cli.settle()
 
     async def interrupt(self) -> bool:
         """Ask the CLI to stop; a stop that comes early waits until there is something to be stopped."""
@@ -205,6 +211,17 @@ class Run(Generic[H]):
         try:
             await self.cli.client.interrupt()
         except Exception:  # noqa: BLE001 - the SDK raises plain Exception when the turn ends meanwhile
+            return False
+        return True
+
+    async def steer(self, text: str) -> bool:
+        """Give the CLI a further message; until its input is closed, it answers all of them before it ends."""
+        if not self._asked or self._stop_asked or self.heard.results:
+            return False
+        self._steered = True
+        try:
+            await self.cli.client.query(text)
+        except Exception:  # noqa: BLE001 - the SDK raises plain Exception when the CLI ends meanwhile
             return False
         return True
 

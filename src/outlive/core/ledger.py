@@ -16,7 +16,7 @@ from outlive.core.keys import message_digest
 from outlive.errors import Corrupt
 
 PATH = "ledger.jsonl"
-_OPTIONAL = ("approval", "lifted")
+_OPTIONAL = ("approval", "lifted", "joined")
 """Left out of the line when empty."""
 
 
@@ -52,6 +52,8 @@ class LedgerLine:
     """The question that is open after this turn."""
     lifted: str = ""
     """The rule that no longer asks from this turn on."""
+    joined: tuple[str, ...] = ()
+    """Ids of further messages that this turn answers, in their order; their texts are part of `text`."""
 
 
 def encode_line(line: LedgerLine) -> bytes:
@@ -68,7 +70,8 @@ def decode_line(raw: bytes) -> LedgerLine:
     try:
         fields: dict[str, Any] = json.loads(raw)
         known = {name: fields[name] for name in LedgerLine.__dataclass_fields__ if name in fields}
-        return LedgerLine(**{**known, "approval": approval_from_json(fields.get("approval"))})
+        changed = {"approval": approval_from_json(fields.get("approval")), "joined": tuple(fields.get("joined", ()))}
+        return LedgerLine(**known | changed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Corrupt(
             "a line of ledger.jsonl cannot be read.", fix="Rewind the session to an older version."
@@ -90,7 +93,7 @@ def find_message(ledger: bytes, message_id: str) -> LedgerLine | None:
     """The turn that answered this message, however long ago; None when none did."""
     if json.dumps(message_id).encode() not in ledger:
         return None
-    return next((line for line in lines_of(ledger) if line.message_id == message_id), None)
+    return next((line for line in lines_of(ledger) if message_id in (line.message_id, *line.joined)), None)
 
 
 def digest_of(line: LedgerLine) -> str:

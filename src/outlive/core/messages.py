@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, replace
 
 from outlive.core.approvals import Answer, check_answer
 from outlive.core.keys import MAX_MESSAGE_ID_BYTES, SessionKey, check_part, parse_session_key
 from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
 
 SCHEMA = 1
+EXTRAS = {"answer", "task_id", "joined"}
+"""Fields that few messages have: by name behind the others, and only where they are set."""
+MAX_JOINED = 16
+"""Messages answered by one turn: a few of the head's window of 64."""
 MAX_TEXT_BYTES = 192 * 1024
 """Of the text in its JSON form: a message has to fit into one queue entry of 256 KB (SQS) with its envelope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A message that came while the session was busy, and is answered together with the one before it."""
+
+    message_id: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +41,8 @@ class Inbound:
     """To a question of the agent; `text` says the same in words."""
     task_id: str = ""
     """The caller's own id for the work this message is part of; empty for none."""
+    joined: tuple[Joined, ...] = ()
+    """Further messages that the same turn answers, in their order."""
 
 
 def check_inbound(inbound: Inbound) -> None:
@@ -41,10 +56,45 @@ def check_inbound(inbound: Inbound) -> None:
         raise Invalid("text is empty.", fix="Send at least one visible character.")
     if inbound.answer is not None:
         check_answer(inbound.answer)
-    size = len(json.dumps(inbound.text)) - 2
+    size = len(json.dumps(whole_text(inbound))) - 2
     if size > MAX_TEXT_BYTES:
         fix = f"Send {MAX_TEXT_BYTES:,} bytes at most, or a file."
         raise TooLarge(f"text is {size:,} bytes long in JSON.", fix=fix)
+
+
+def whole_text(inbound: Inbound) -> str:
+    """What the agent is asked: the message, and what was joined to it, a paragraph each."""
+    return "\n\n".join([inbound.text, *(each.text for each in inbound.joined)])
+
+
+def join(first: Inbound, others: Iterable[Inbound]) -> Inbound:
+    """The first message with as many of the next ones as belong into one turn with it.
+
+    They end before one of another sender, one that carries more than text (an answer, a file), and one that would make
+    the whole too large.
+    """
+    if not _is_plain(first):
+        return first
+    for other in others:
+        longer = replace(first, joined=(*first.joined, Joined(other.message_id, other.text)))
+        same = (other.key, other.sender) == (first.key, first.sender)
+        if not (same and _is_plain(other) and _is_acceptable(longer)):
+            break
+        first = longer
+    return first
+
+
+def _is_plain(inbound: Inbound) -> bool:
+    bare = Inbound(inbound.key, inbound.message_id, inbound.text, inbound.sent_at, inbound.sender)
+    return replace(inbound, joined=()) == bare
+
+
+def _is_acceptable(inbound: Inbound) -> bool:
+    try:
+        check_inbound(inbound)
+    except Invalid:
+        return False
+    return len(inbound.joined) < MAX_JOINED
 
 
 def encode_inbound(inbound: Inbound) -> bytes:
@@ -62,6 +112,8 @@ def _extras(inbound: Inbound) -> dict[str, object]:
         extras["answer"] = astuple(inbound.answer)
     if inbound.task_id:
         extras["task_id"] = inbound.task_id
+    if inbound.joined:
+        extras["joined"] = [astuple(each) for each in inbound.joined]
     return extras
 
 
@@ -73,11 +125,12 @@ def decode_inbound(body: bytes) -> Inbound:
             raise SchemaTooNew(f"the queued message has schema {schema}.", fix="Upgrade outlive on this worker.")
         key, message_id, text, sent_at, sender, *more = fields
         (extras,) = more or [{}]
-        if unknown := extras.keys() - {"answer", "task_id"}:
+        if unknown := extras.keys() - EXTRAS:
             raise SchemaTooNew(f"the queued message has {sorted(unknown)}.", fix="Upgrade outlive on this worker.")
         answer = Answer(*extras["answer"]) if "answer" in extras else None
+        joined = tuple(Joined(*each) for each in extras.get("joined", ()))
         task_id = extras.get("task_id", "")
-        return Inbound(parse_session_key(key), message_id, text, sent_at, sender, answer, task_id)
+        return Inbound(parse_session_key(key), message_id, text, sent_at, sender, answer, task_id, joined)
     except (ValueError, TypeError, AttributeError, Invalid) as error:
         fix = "See the dead letter for its bytes, and send the message anew."
         raise Corrupt("the queued message cannot be read.", fix=fix) from error

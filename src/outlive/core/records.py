@@ -209,6 +209,12 @@ class Reply:
     text: str
     question: Approval | None = None
     """What it asks, for channels that draw buttons; the text asks the same in words."""
+    reply_to: str = ""
+    """The message to quote: the last of those that this turn answers; empty for none."""
+    stop_reason: str = "end_turn"
+    """`interrupted` when somebody stopped the turn; the text is what there was by then."""
+    progress: str = ""
+    """What the channel's last `Undelivered` said about how far it got; empty at the first try."""
 
 
 Expected = Absent | At

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from itertools import accumulate
 from typing import Any
 
@@ -44,6 +44,14 @@ class Pending:
     session_key: str
     turn: int
     offset: int
+    tries: int = 0
+    """Failed ones so far."""
+    since: float = 0.0
+    """When the first try failed."""
+    next_at: float = 0.0
+    """When it is to be tried again."""
+    progress: str = ""
+    """How far the channel got, in its own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +125,7 @@ def encode_head(head: Head) -> bytes:
         "schema": SCHEMA_WITHOUT_APPROVALS,
         "packs": refs_json(head.packs),
         "answered": _window_json(head.answered),
-        "outbox": [[p.message_id, p.session_key, p.turn, p.offset] for p in head.outbox],
+        "outbox": [_pending_json(pending) for pending in head.outbox],
         "summary": asdict(head.summary),
     }
     if head.approval or head.lifted_rules:
@@ -162,6 +170,12 @@ def _head_from(fields: Mapping[str, Any], name: str) -> Head:
         raise Corrupt(
             f"session head {name} lacks or garbles a field ({error}).", fix="Restore it from a backup."
         ) from error
+
+
+def _pending_json(pending: Pending) -> list[Any]:
+    """Without its tries where there were none: older workers of a mixed fleet can read it."""
+    values = list(astuple(pending))
+    return values if pending.since else values[:4]
 
 
 def _window_json(window: Sequence[Answered]) -> list[Any]:

@@ -8,7 +8,7 @@ from enum import Enum
 
 from outlive.core.keys import message_digest
 from outlive.core.ledger import LedgerLine
-from outlive.core.messages import Inbound
+from outlive.core.messages import Inbound, whole_text
 from outlive.core.packs import PackRef
 from outlive.core.sessions import ANSWERED_WINDOW, TITLE_LENGTH, Answered, Head, Pending, Summary
 
@@ -136,7 +136,8 @@ def committed(
 ) -> Head:
     """The head after this turn in the worker's `region`: version n+1, message answered, reply in the outbox."""
     offset = head.ledger_size
-    answered = (*head.answered, Answered(message_digest(line.message_id), line.turn, offset, int(line.at)))
+    new = [Answered(message_digest(each), line.turn, offset, int(line.at)) for each in (line.message_id, *line.joined)]
+    answered = (*head.answered, *new)
     left = answered[:-ANSWERED_WINDOW]
     return replace(
         head,
@@ -180,7 +181,7 @@ def ledger_line(head: Head, inbound: Inbound, done: TurnResult, *, at: float, fe
         message_id=inbound.message_id,
         session_key=str(inbound.key),
         sender=inbound.sender,
-        text=inbound.text,
+        text=whole_text(inbound),
         reply=done.text,
         agent_session_id=done.agent_session_id,
         stop_reason=done.stop_reason,
@@ -195,6 +196,7 @@ def ledger_line(head: Head, inbound: Inbound, done: TurnResult, *, at: float, fe
         fence=fence,
         worker=worker,
         prompt_version=done.prompt_version,
+        joined=tuple(each.message_id for each in inbound.joined),
     )
 
 

@@ -23,12 +23,21 @@ from outlive.entrypoints.commands.limits_set import limits_set
 from outlive.entrypoints.commands.limits_show import limits_show
 from outlive.entrypoints.commands.limits_start import limits_start
 from outlive.entrypoints.commands.limits_stop import limits_stop
+from outlive.entrypoints.commands.link_create import link_create
+from outlive.entrypoints.commands.link_list import link_list
+from outlive.entrypoints.commands.link_redeem import link_redeem
+from outlive.entrypoints.commands.link_remove import link_remove
 from outlive.entrypoints.commands.profile_check import profile_check
 from outlive.entrypoints.commands.profile_new import profile_new
 from outlive.entrypoints.commands.profile_show import profile_show
 from outlive.entrypoints.commands.queue_dead import queue_dead
 from outlive.entrypoints.commands.queue_depth import queue_depth
+from outlive.entrypoints.commands.queue_purge import queue_purge
 from outlive.entrypoints.commands.queue_redrive import queue_redrive
+from outlive.entrypoints.commands.queue_show import queue_show
+from outlive.entrypoints.commands.schedule_add import schedule_add
+from outlive.entrypoints.commands.schedule_list import schedule_list
+from outlive.entrypoints.commands.schedule_remove import schedule_remove
 from outlive.entrypoints.commands.send import send
 from outlive.entrypoints.commands.sessions_debug import sessions_debug
 from outlive.entrypoints.commands.sessions_diff import sessions_diff
@@ -90,7 +99,15 @@ SESSIONS: Commands = {
     "erase": sessions_erase,
 }
 TASK: Commands = {"show": task_show, "list": task_list, "send": task_send}
-QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_redrive}
+QUEUE: Commands = {
+    "depth": queue_depth,
+    "dead": queue_dead,
+    "show": queue_show,
+    "redrive": queue_redrive,
+    "purge": queue_purge,
+}
+LINK: Commands = {"create": link_create, "redeem": link_redeem, "list": link_list, "remove": link_remove}
+SCHEDULE: Commands = {"add": schedule_add, "list": schedule_list, "remove": schedule_remove}
 
 ARCHIVE: Commands = {"collect": archive_collect, "verify": archive_verify, "dataset": archive_dataset}
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
@@ -115,6 +132,8 @@ app.add_typer(
 app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go on with it.")
 app.add_typer(_group(ARCHIVE), name="archive", help="Keep what happened, prove that it was not changed, learn from it.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
+app.add_typer(_group(LINK), name="link", help="Bring several channels of one person to one session.")
+app.add_typer(_group(SCHEDULE), name="schedule", help="Send messages by themselves, once or again and again.")
 app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
 
 app.add_typer(_group(APPROVALS), name="approvals", help="Look at the tool calls that wait for a person, and answer.")

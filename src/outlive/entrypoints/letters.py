@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from outlive.core.messages import decode_inbound
-from outlive.errors import OutliveError
+from outlive.errors import NotFound, OutliveError
 from outlive.protocols import DeadLetter, Queue
 from outlive.wiring import App
 
@@ -38,6 +38,27 @@ async def redrive(app: App, ids: Sequence[str] | None, progress: Callable[[int, 
         await queue.redrive(letter_id)
         progress(number, len(wanted))
     return wanted
+
+
+async def purge(app: App, ids: Sequence[str] | None, progress: Callable[[int, int], None]) -> list[str]:
+    """Remove these letters, or all there are; `NotFound` names one that is not there, those before it are gone."""
+    queue = app.engine.queue
+    wanted = list(ids) if ids else await _all_ids(queue)
+    for number, letter_id in enumerate(wanted, start=1):
+        await queue.purge(letter_id)
+        progress(number, len(wanted))
+    return wanted
+
+
+async def find_letter(app: App, letter_id: str) -> tuple[Letter, str]:
+    """One letter, and its body as text; `NotFound` when there is none of that id."""
+    after = ""
+    while page := await app.engine.queue.dead_letters(after=after):
+        for letter in page:
+            if letter.id == letter_id:
+                return _read(letter), letter.message.body.decode(errors="backslashreplace")
+        after = page[-1].id
+    raise NotFound(f"there is no dead letter {letter_id!r}.", fix="See `outlive queue dead`.")
 
 
 async def _all_ids(queue: Queue) -> list[str]:

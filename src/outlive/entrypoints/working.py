@@ -16,6 +16,7 @@ from outlive.errors import LeaseLost, OutliveError, Unavailable
 from outlive.flows.hand_over import HandedOver, handover_at
 from outlive.flows.hold_lease import Busy
 from outlive.flows.run_turn import Turn
+from outlive.flows.tend import tended
 from outlive.flows.work_queue import Outcome, work_queue
 from outlive.protocols import AgentEvent, ToolStarted, Workspace
 from outlive.settings import Settings
@@ -62,14 +63,15 @@ async def _work(settings: Settings, limits: Limits, *, as_json: bool) -> None:
         watch.started(app)
         with stopped_by_signals(watch.stop):
             wait = min(WAIT, WAIT if limits.idle_seconds is None else limits.idle_seconds)
-            await work_queue(
-                engine,
-                watch.stop,
-                wait=wait,
-                on_event=watch.on_event,
-                on_outcome=watch.on_outcome,
-                deadline=deadline,
-            )
+            async with tended(app.beside, watch.fault):
+                await work_queue(
+                    engine,
+                    watch.stop,
+                    wait=wait,
+                    on_event=watch.on_event,
+                    on_outcome=watch.on_outcome,
+                    deadline=deadline,
+                )
         watch.tell("stopped", f"Stopped after {watch.done} turns.")
     if watch.failure is not None and limits.turns is not None:
         raise watch.failure
@@ -164,6 +166,10 @@ class Watch:
         idle = asyncio.get_running_loop().time() - self._idle_since
         if self.limits.idle_seconds is not None and idle >= self.limits.idle_seconds:
             self.stop.set()
+
+    def fault(self, message: str) -> None:
+        """Something went wrong beside the turns; it is tried again."""
+        self.tell("fault", f"Will be tried again: {message}", error=message)
 
     def _queue_failed(self, error: Unavailable) -> None:
         """Said once, however long it lasts."""

@@ -1,40 +1,113 @@
-"""Replies out of the outbox: committed first, sent after, never made again."""
+"""Replies out of the outbox: committed first, sent after, tried again by themselves, never made again."""
 
 from __future__ import annotations
 
 from outlive.core.approvals import TOOL_DEFERRED
 from outlive.core.keys import parse_session_key
 from outlive.core.ledger import LedgerLine
+from outlive.core.outbox import NOTE_TTL, DeadReply, due, encode_note, failed_once_more, note_key, put_off, replaced
 from outlive.core.sessions import Head, Pending, delivered
-from outlive.errors import Invalid
+from outlive.errors import OutliveError, Unavailable, Undelivered
 from outlive.flows.engine import Engine
+from outlive.flows.overwrite import overwrite
 from outlive.flows.read_ledger import read_line
+from outlive.flows.remember_outbox import remember_outbox
 from outlive.flows.tenant_stores import TenantStores
-from outlive.protocols import Channel, Reply
+from outlive.protocols import Reply
+
+EMPTY = {"interrupted": "Stopped.", "end_turn": "(no text)"}
+"""What a reply without a text says, by why the turn ended."""
 
 
 async def deliver_pending(engine: Engine, stores: TenantStores, head: Head, *, known: LedgerLine | None) -> Head:
-    """Send every reply in the outbox, oldest first, and return the head without those that were sent.
+    """Try every reply that is due, oldest first per session key, and return the head with what is left.
 
-    `known` is a line that need not be read again. A failed send raises; what was sent before it counts as sent only
-    when the caller writes the head, so it may be sent once more: at least once, never a second model call.
+    A reply that cannot be sent now stays with the time of its next try, and the session is noted for the retry loop: a
+    channel's failure never fails the turn. `known` is a line that need not be read again. What was sent counts as sent
+    only when the caller writes the head, so it may be sent once more: at least once, never a second model call.
     """
+    blocked: set[str] = set()
     for pending in head.outbox:
+        if pending.session_key in blocked or pending.next_at > engine.clock.now():
+            blocked.add(pending.session_key)
+            continue
         line = known if known and known.message_id == pending.message_id else None
         line = line or await read_line(engine, stores, head, pending.offset)
-        question = line.approval if line.stop_reason == TOOL_DEFERRED else None
-        await _channel(engine, pending).deliver(
-            Reply(pending.session_key, pending.message_id, pending.turn, line.reply, question)
-        )
-        head = delivered(head, pending.message_id)
+        left = await _deliver(engine, stores, head, pending, line)
+        if left is None:
+            head = delivered(head, pending.message_id)
+        else:
+            head = replaced(head, left)
+            blocked.add(pending.session_key)
+    if (at := due(head)) is not None:
+        await remember_outbox(engine, stores.tenant, head.session_id, at)
     return head
 
 
-def _channel(engine: Engine, pending: Pending) -> Channel:
-    name = parse_session_key(pending.session_key).channel
+def reply_of(pending: Pending, line: LedgerLine) -> Reply:
+    """What a channel is given."""
+    text = line.reply if line.reply.strip() else EMPTY.get(line.stop_reason, f"({line.stop_reason})")
+    last = line.joined[-1] if line.joined else line.message_id
+    return Reply(
+        pending.session_key,
+        pending.message_id,
+        pending.turn,
+        text,
+        question=line.approval if line.stop_reason == TOOL_DEFERRED else None,
+        reply_to=last,
+        stop_reason=line.stop_reason,
+        progress=pending.progress,
+    )
+
+
+async def _deliver(
+    engine: Engine, stores: TenantStores, head: Head, pending: Pending, line: LedgerLine
+) -> Pending | None:
+    """Send it; what stays in the outbox, None when it is settled."""
+    try:
+        await send_reply(engine, reply_of(pending, line))
+    except Unavailable as error:
+        now = engine.clock.now()
+        left = _left(engine, pending, error, now)
+        if left.since + engine.policy.give_up_seconds > now:
+            return left
+        await _give_up(engine, stores, head, left, f"given up: {error}")
+    except OutliveError as error:
+        await _give_up(engine, stores, head, pending, str(error))
+    return None
+
+
+def _left(engine: Engine, pending: Pending, error: Unavailable, now: float) -> Pending:
+    if parse_session_key(pending.session_key).channel not in engine.channels:
+        return put_off(pending, now)
+    after, progress = (error.retry_after, error.progress) if isinstance(error, Undelivered) else (0.0, "")
+    return failed_once_more(pending, now, after, progress)
+
+
+async def send_reply(engine: Engine, reply: Reply) -> None:
+    """Hand it to its channel; `Unavailable` to try again, any other error of ours to give up.
+
+    A channel that is not set up here is tried again: another worker may have it. So is one with a defect, which a new
+    release may mend.
+    """
+    name = parse_session_key(reply.session_key).channel
     channel = engine.channels.get(name)
     if channel is None:
-        raise Invalid(
+        raise Undelivered(
             f"channel {name!r} is not set up on this worker.", fix="Set it up, or run the worker that has it."
         )
-    return channel
+    try:
+        await channel.deliver(reply)
+    except OutliveError:
+        raise
+    except Exception as error:
+        raise Undelivered(f"channel {name!r} failed unexpectedly: {error!r}.", original=error) from error
+
+
+async def _give_up(engine: Engine, stores: TenantStores, head: Head, pending: Pending, error: str) -> None:
+    """Keep a note that people find; the text itself stays in the ledger."""
+    now = engine.clock.now()
+    note = DeadReply(
+        head.session_id, pending.session_key, pending.message_id, pending.turn, pending.tries + 1, now, error
+    )
+    await overwrite(stores.table, note_key(note), encode_note(note), engine.clock, expires_at=now + NOTE_TTL)

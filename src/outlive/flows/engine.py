@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from outlive.core.compaction import DEFAULT_LIMIT
+from outlive.core.controls import WhileBusy
 from outlive.core.quotas import Quotas
 from outlive.core.state import StateSchema
 from outlive.core.turns import CrashPolicy
+from outlive.flows.live_texts import LiveTexts
 from outlive.flows.read_controls import Controls
+from outlive.flows.running_turns import RunningTurns
 from outlive.flows.share_dictionary import Dictionaries
 from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.protocols import Agent, Channel, Clock, NewId, Objects, Queue, Table, Workspaces
@@ -41,6 +44,17 @@ class Policy:
     debug: bool = False
     """Whether the agent's debug log of each turn is kept."""
     region: str = "local"
+    while_busy: WhileBusy = WhileBusy.QUEUE
+    stop_poll_seconds: float = 2.5
+    """How soon a turn sees that it is stopped from another process, or that a message waits behind it."""
+    live: bool = False
+    """Whether the live text of every turn is written to the table."""
+    live_seconds: float = 1.0
+    """How often at most."""
+    tend_seconds: float = 5.0
+    """How often a worker looks for schedules and replies that are due."""
+    give_up_seconds: float = 86400.0
+    """How long after its first failure a reply is tried again."""
     quotas: Quotas = field(default_factory=Quotas)
     """What each tenant may use where its limits, and those for all, say nothing."""
     control_seconds: float | None = None
@@ -70,6 +84,10 @@ class Engine:
     state_schema: StateSchema = field(default_factory=StateSchema)
     """What the application says about the state objects of its sessions."""
     controls: Controls = field(default_factory=Controls)
+    running: RunningTurns = field(default_factory=RunningTurns)
+    live: LiveTexts = field(default_factory=LiveTexts)
+    told: set[str] = field(default_factory=set)
+    """Dead letters whose senders are known to have been told."""
 
     def stores(self, tenant: str) -> TenantStores:
         """The stores, opened for a tenant."""

@@ -22,6 +22,7 @@ from outlive.flows.list_sessions import is_held
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.retry import retrying
 from outlive.flows.scan_mappings import Pointer, pointers_to, remove_row
+from outlive.flows.session_notes import session_notes
 from outlive.flows.sweep_session import remove_objects
 from outlive.flows.take_session import take_session
 from outlive.flows.tenant_stores import TenantStores
@@ -30,7 +31,7 @@ from outlive.protocols import FileStat, ObjectInfo, Row, Workspace
 
 ROUNDS = 3
 """How often an erase looks again, and removes what came in between."""
-TIERS = ("mappings", "tasks", "packs", "debug logs", "files on this machine", "heads")
+TIERS = ("mappings", "tasks", "packs", "debug logs", "files on this machine", "records", "heads")
 NOT_COVERED = (
     "messages still in the queue (one that is delivered later starts a new, empty session)",
     "working copies on other machines (never used again, and replaced when their place is needed)",
@@ -76,6 +77,8 @@ class Found:
     """Of the tree on this machine."""
     tasks: Sequence[Row] = ()
     logs: Sequence[ObjectInfo] = ()
+    notes: Sequence[Row] = ()
+    """Live text, stops, replies that were given up."""
 
     def sizes(self) -> dict[str, list[int]]:
         """Bytes of each thing found, by tier."""
@@ -84,8 +87,9 @@ class Found:
         packs = [info.size for info in self.packs]
         logs = [info.size for info in self.logs]
         files = [stat.size for stat in self.files]
+        notes = [len(row.body) for row in self.notes]
         heads = [len(self.head.body)] if self.head else []
-        return dict(zip(TIERS, (mappings, tasks, packs, logs, files, heads), strict=True))
+        return dict(zip(TIERS, (mappings, tasks, packs, logs, files, notes, heads), strict=True))
 
 
 async def erase_session(
@@ -182,7 +186,8 @@ async def look(engine: Engine, stores: TenantStores, session_id: SessionId, poin
     packs = await list_packs(engine, stores, session_id)
     tasks = await tasks_of(engine, stores, session_id)
     logs = await debug_objects(engine, stores, session_id)
-    return Found(session_id, row, pointers, list(packs.values()), tasks=tasks, logs=logs)
+    notes = await session_notes(engine, stores, session_id)
+    return Found(session_id, row, pointers, list(packs.values()), tasks=tasks, logs=logs, notes=notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +221,7 @@ async def _files(workspace: Workspace) -> Sequence[FileStat]:
 async def _remove(engine: Engine, stores: TenantStores, found: Found, progress: Progress) -> None:
     for pointer in found.pointers:
         await remove_row(engine, stores, pointer.row)
-    for row in found.tasks:
+    for row in (*found.tasks, *found.notes):
         await remove_row(engine, stores, row)
     await remove_objects(engine, stores, [info.key for info in (*found.packs, *found.logs)], progress)
 

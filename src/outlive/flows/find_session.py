@@ -9,6 +9,7 @@ from outlive.core.sessions import SESSION_TTL, Head, KeyMapping, decode_head, de
 from outlive.errors import Conflict, Corrupt, NotFound, Unavailable, VersionConflict
 from outlive.flows.engine import Engine
 from outlive.flows.hold_lease import Busy, Lease, acquire, create, release_quietly
+from outlive.flows.move_key import note_move
 from outlive.flows.retry import retrying
 from outlive.flows.tenant_stores import TenantStores
 from outlive.protocols import Absent, At, Keep, Row
@@ -67,6 +68,8 @@ async def hold_session(engine: Engine, stores: TenantStores, key: SessionKey, pr
 async def start_anew(engine: Engine, stores: TenantStores, key: SessionKey, profile: str) -> SessionId:
     """Point the key at a fresh session (`/new`); the old one stays and can be found by its id."""
     row = await _mapping_row(engine, stores, key)
+    if row is not None:
+        await note_move(engine, stores, key, decode_mapping(row.body, row.key).session_id)
     made = await _make(engine, stores, key, profile, row)
     if isinstance(made, Busy):
         raise VersionConflict(f"session key {key} was re-pointed by somebody else just now.", fix="Try again.")

@@ -8,6 +8,7 @@ from outlive.core.keys import SessionId, head_key
 from outlive.core.ledger import LedgerLine
 from outlive.core.manifests import live_bytes
 from outlive.core.messages import decode_inbound
+from outlive.core.outbox import DeadReply
 from outlive.core.packs import PackName
 from outlive.core.sessions import Head, Pending, decode_head
 from outlive.errors import Invalid, NotFound
@@ -17,6 +18,7 @@ from outlive.flows.list_sessions import MAX_PAGE, SessionLine, is_held, line_of
 from outlive.flows.read_ledger import read_lines
 from outlive.flows.read_packs import pack_reader, stored_tree
 from outlive.flows.retry import retrying
+from outlive.flows.retry_outbox import dead_replies
 from outlive.flows.scan_mappings import pointers_to
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.walk_history import at_latest, list_packs
@@ -64,6 +66,8 @@ class SessionDetail:
     outbox: tuple[Pending, ...]
     lifted_rules: tuple[str, ...]
     """Rules that no longer ask in this session."""
+    undelivered: tuple[DeadReply, ...]
+    """Replies that were given up."""
     keys: tuple[str, ...]
     """Every session key that points at it."""
     interrupted: tuple[Interrupted, ...]
@@ -103,6 +107,7 @@ async def _detail(engine: Engine, stores: TenantStores, row: Row, head: Head) ->
         stored_bytes=sum(info.size for info in stored.values()),
         outbox=head.outbox,
         lifted_rules=head.lifted_rules,
+        undelivered=tuple(await dead_replies(engine, stores, head.session_id)),
         keys=tuple(each.mapping.session_key for each in pointers),
         interrupted=await _interrupted(engine, stores, row, head),
     )

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 
 from outlive.core.approvals import Refused
 from outlive.core.ledger import PATH, LedgerLine, find_message
-from outlive.core.messages import Inbound, check_inbound
+from outlive.core.messages import Inbound, check_inbound, whole_text
 from outlive.core.quotas import Refusal
-from outlive.core.turns import Adopt, Continue, Known, Start, Unsure, after_crash, look_up
+from outlive.core.sessions import Head
+from outlive.core.turns import Adopt, Continue, Known, New, Start, Unsure, after_crash, look_up
 from outlive.errors import AgentFailed, LeaseLost, NotFound, OutliveError
 from outlive.flows.admit_turn import Admitted, admitted, count_for_others, refused
 from outlive.flows.answer_approval import lifted_rules, not_taken, verdict, with_answer
+from outlive.flows.answered_elsewhere import answered_elsewhere
 from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
@@ -24,12 +26,14 @@ from outlive.flows.hand_over import Deadline, HandedOver
 from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
 from outlive.flows.hydrate_tree import UP_TO_DATE, hydrate_tree
 from outlive.flows.keep_debug import debug_kept
+from outlive.flows.live_text import shown_live
 from outlive.flows.read_ledger import read_line
 from outlive.flows.share_memory import SharedMemory
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
 from outlive.flows.track_task import TrackedTask, tracked
 from outlive.flows.watch_stop import Halt, halted_when_told, stopped_by
+from outlive.flows.watch_turn import as_begun, watched
 from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
 
 
@@ -135,6 +139,8 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy | HandedOver:
     """The line that answers the message, and how it came about; what costs no money needs no leave."""
     engine, stores, lease, inbound = asked.engine, asked.stores, asked.lease, asked.inbound
     known = look_up(lease.head, inbound.message_id, inbound.sent_at)
+    if not isinstance(known, Known) and (line := await answered_elsewhere(engine, stores, lease, inbound)):
+        return line, "repeat"
     if isinstance(known, Known):
         await count_for_others(engine, stores, lease)
         return await read_line(engine, stores, lease.head, known.answered.offset), "repeat"
@@ -151,7 +157,18 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy | HandedOver:
         if isinstance(allowed, Busy):
             return allowed
         plan = Start() if isinstance(allowed, Refusal) else plan
-        return await _in_workspace(replace(asked, allowed=allowed), plan, search=isinstance(known, Unsure))
+        asked = replace(asked, allowed=allowed, inbound=_to_run(lease.head, inbound, plan))
+        return await _in_workspace(asked, plan, search=isinstance(known, Unsure))
+
+
+def _to_run(head: Head, inbound: Inbound, plan: Start | Continue) -> Inbound:
+    """The message with what is joined to it: as a dead worker began it, or without what has been answered since."""
+    if isinstance(plan, Continue):
+        return as_begun(inbound, plan.flush.message)
+    if head.approval is not None:
+        return replace(inbound, joined=())  # the message may answer the open question: the next one is for itself
+    new = (each for each in inbound.joined if isinstance(look_up(head, each.message_id, inbound.sent_at), New))
+    return replace(inbound, joined=tuple(new))
 
 
 async def _in_workspace(asked: _Asked, plan: Start | Continue, *, search: bool) -> tuple[LedgerLine, str] | HandedOver:
@@ -203,13 +220,15 @@ async def _run(
     turn.tree = lease.head.tree if is_untouched else ""
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id
     turn.begun = flush is not None
-    done = await _done(turn, asked, continuing=flush is not None)
-    if done is None:
-        await flush_last(turn)
-        return HandedOver(lease.head.session_id, turn.steps, trace)
-    with trace.step("commit") as step:
-        line = await commit(turn, done)
-        step.found = f"version {line.version}"
+    async with shown_live(engine, stores, lease.head.session_id, asked.inbound, asked.on_event) as live:
+        done = await _done(turn, replace(asked, on_event=live.on_event), continuing=flush is not None)
+        if done is None:
+            await flush_last(turn)
+            return HandedOver(lease.head.session_id, turn.steps, trace)
+        with trace.step("commit") as step:
+            line = await commit(turn, done)
+            step.found = f"version {line.version}"
+        live.finish(line.reply)
     await engine.agent.keep(workspace.root, lease.head.tree)
     if memory is not None:
         with trace.step("memory") as step:
@@ -227,7 +246,7 @@ async def _done(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDon
     turn.decision = decided
     async with debug_kept(engine, stores, lease, turn.workspace.root, trace) as turn.debug_file:
         with trace.step("agent") as step:
-            async with flush_while(turn):
+            async with flush_while(turn), watched(turn):
                 done = await _agent(turn, asked, continuing=continuing)
             step.found = "handed over" if done is None else "; ".join(done.notices)
             return done
@@ -268,7 +287,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
     turn.has_run = True
     order = AgentTurn(
         root=turn.workspace.root,
-        prompt=None if continuing or turn.decision else turn.inbound.text,
+        prompt=None if continuing or turn.decision else whole_text(turn.inbound),
         agent_session_id=turn.agent_session_id,
         profile=turn.lease.head.profile,
         max_turns=allowed.max_agent_turns,

@@ -18,6 +18,7 @@ from outlive.flows.hold_lease import release_quietly
 from outlive.flows.keep_debug import debug_objects
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.scan_mappings import Pointer, remove_row, scan_mappings
+from outlive.flows.session_notes import sweep_notes
 from outlive.flows.share_memory import unnamed_contents
 from outlive.flows.sweep_session import GRACE, remove_objects, sweep_session
 from outlive.flows.take_session import take_session
@@ -47,6 +48,8 @@ class TenantSwept:
     """Expired ones, removed."""
     notes: int = 0
     """Contents of the agents' memory that nothing names, removed."""
+    records: int = 0
+    """Expired ones, removed: live text, stops, link codes, audit."""
     held: list[SessionId] = field(default_factory=list)
     """Due for removal, but a turn runs in them."""
     damaged: list[str] = field(default_factory=list)
@@ -76,6 +79,7 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     unnamed = await unnamed_contents(engine, stores, engine.clock.now() - GRACE)
     await remove_objects(engine, stores, unnamed)
     done.notes = len(unnamed)
+    done.records = await sweep_notes(engine, stores)
     return done
 
 

@@ -12,6 +12,7 @@ from outlive.flows.engine import Engine
 from outlive.flows.hand_over import HandedOver
 from outlive.flows.hold_lease import Busy
 from outlive.flows.run_turn import Turn, run_turn
+from outlive.flows.watch_turn import collected
 from outlive.protocols import Delivery, OnEvent
 
 BUSY_PAUSE = 1.0
@@ -80,7 +81,7 @@ async def work_one(
     inbound: Inbound | None = None
     try:
         async with _kept_invisible(engine, delivery):
-            inbound = decode_inbound(delivery.message.body)
+            inbound = await collected(engine, decode_inbound(delivery.message.body))
             outcome = await run_turn(
                 engine, inbound, profile=engine.policy.profile, on_event=on_event, deadline=deadline
             )

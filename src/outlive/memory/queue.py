@@ -87,6 +87,21 @@ class MemoryQueue:
             raise NotFound(f"There is no dead letter {letter_id!r}.")
         self._enqueue(letter.message, self._clock.now())
 
+    async def purge(self, letter_id: str) -> None:
+        check_text("dead letter's id", letter_id)
+        await self._server.answer()
+        if self._server.letters.pop(letter_id, None) is None:
+            raise NotFound(f"There is no dead letter {letter_id!r}.")
+
+    async def waiting(self, group: str, *, limit: int = 100) -> Sequence[Message]:
+        check_text("message group", group)
+        check_limit(limit)
+        await self._server.answer()
+        now = self._clock.now()
+        own = [entry for entry in self._server.waiting if entry.message.group == group]
+        free = (entry.message for entry in own if entry.receipt is None or entry.visible_at <= now)
+        return list(islice(free, limit))
+
     async def depth(self) -> QueueDepth:
         await self._server.answer()
         now = self._clock.now()

@@ -129,6 +129,17 @@ class PostgresQueue:
 
         await self._database.transact(work)
 
+    async def purge(self, letter_id: str) -> None:
+        check_text("dead letter's id", letter_id)
+        if not await self._database.rows(sql.TAKE_DEAD, {"id": letter_id.replace("\0", "\ufffd")}):
+            raise NotFound(f"There is no dead letter {letter_id!r}.")
+
+    async def waiting(self, group: str, *, limit: int = 100) -> Sequence[Message]:
+        check_text("message group", group)
+        check_limit(limit)
+        values = {"grp": group.encode(), "now": self._clock.now(), "limit": limit}
+        return [_message(*row) for row in await self._database.rows(sql.LIST_WAITING, values)]
+
     async def depth(self) -> QueueDepth:
         ((every, in_flight, dead),) = await self._database.rows(sql.DEPTH, {"now": self._clock.now()})
         return QueueDepth(every - in_flight, in_flight, dead)

@@ -196,6 +196,11 @@ BURY: Final = """
     VALUES (%(id)s, %(grp)s, %(dedupe_id)s, %(receives)s, %(now)s, %(reason)s, %(body)s)
 """
 
+LIST_WAITING: Final = """
+    SELECT grp, dedupe_id, body FROM messages
+    WHERE grp = %(grp)s AND (receipt IS NULL OR visible_at <= %(now)s) ORDER BY seq LIMIT %(limit)s
+"""
+
 LIST_DEAD: Final = """
     SELECT id, grp, dedupe_id, body, receives, died_at, reason FROM dead_letters
     WHERE id COLLATE "C" > %(after)s ORDER BY id COLLATE "C" LIMIT %(limit)s

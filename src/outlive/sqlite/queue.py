@@ -119,6 +119,21 @@ class SqliteQueue:
 
         await self._database.write(work)
 
+    async def purge(self, letter_id: str) -> None:
+        check_text("dead letter's id", letter_id)
+        purged = await self._database.write(
+            lambda connection: connection.execute(sql.REMOVE_DEAD, {"id": letter_id}).rowcount
+        )
+        if not purged:
+            raise NotFound(f"There is no dead letter {letter_id!r}.")
+
+    async def waiting(self, group: str, *, limit: int = 100) -> Sequence[Message]:
+        check_text("message group", group)
+        check_limit(limit)
+        values = {"grp": group, "now": self._clock.now(), "limit": limit}
+        rows = await self._database.read(lambda connection: list(connection.execute(sql.LIST_WAITING, values)))
+        return [Message(*row) for row in rows]
+
     async def depth(self) -> QueueDepth:
         now = self._clock.now()
         every, in_flight, dead = await self._database.read(

@@ -161,6 +161,11 @@ BURY: Final = """
     VALUES (:id, :grp, :dedupe_id, :receives, :now, :reason, :body)
 """
 
+LIST_WAITING: Final = """
+    SELECT grp, dedupe_id, body FROM messages
+    WHERE grp = :grp AND (receipt IS NULL OR visible_at <= :now) ORDER BY seq LIMIT :limit
+"""
+
 LIST_DEAD: Final = """
     SELECT id, grp, dedupe_id, body, receives, died_at, reason FROM dead_letters
     WHERE id > :after ORDER BY id LIMIT :limit

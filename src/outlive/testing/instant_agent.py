@@ -67,6 +67,10 @@ class InstantAgent:
         """Nothing runs long enough to be interrupted."""
         return False
 
+    async def steer(self, root: Path, text: str) -> bool:  # noqa: ARG002 - the protocol's arguments
+        """It has answered before anybody can add a word."""
+        return False
+
     async def close(self) -> None:
         """Nothing to end."""
 

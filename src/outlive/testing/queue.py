@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from outlive.errors import Invalid, NotFound, Unavailable
-from outlive.protocols import Message, Queue, QueueDepth
+from outlive.protocols import Message, Queue, QueueContents, QueueDepth
 from outlive.testing.clock import ManualClock
+from outlive.testing.queue_contents import Purging, Waiting
 from outlive.testing.queue_contract import (
     CALLS,
     QueueContract,
@@ -228,7 +229,8 @@ class Failure(QueueContract):
 
     async def test_every_method_is_in_the_outage(self) -> None:
         """The list of calls tried in an outage names every method of the protocol but `close`."""
-        assert set(CALLS) == {name for name in vars(Queue) if not name.startswith("_")} - {"close"}
+        methods = vars(Queue) | vars(QueueContents)
+        assert set(CALLS) == {name for name in methods if not name.startswith("_")} - {"close"}
 
     async def test_ping_answers_while_the_backend_works(self, queue: Queue) -> None:
         """`ping` returns on a queue that serves."""
@@ -247,6 +249,8 @@ class QueueSuite(
     ReceiptsAreCurrent,
     Deduplication,
     DeadLetters,
+    Waiting,
+    Purging,
     Depth,
     Durability,
     OddBytes,

@@ -81,6 +81,8 @@ CALLS: Mapping[str, Callable[[Queue], Awaitable[object]]] = {
     "give_back": lambda queue: queue.give_back(LOST, delay=0, reason=""),
     "dead_letters": lambda queue: queue.dead_letters(),
     "redrive": lambda queue: queue.redrive("1"),
+    "purge": lambda queue: queue.purge("1"),
+    "waiting": lambda queue: queue.waiting("g"),
     "depth": lambda queue: queue.depth(),
     "ping": lambda queue: queue.ping(),
 }

@@ -5,17 +5,33 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from outlive.entrypoints import options
 from outlive.entrypoints.output import print_fields, print_json
 
+if TYPE_CHECKING:
+    from outlive.wiring import App
+
 
 def queue_depth(*, data: options.Data = None, json: options.Json = False) -> None:
-    """Count waiting, running and dead messages."""
+    """Count waiting, running and dead messages.
+
+    And the sessions whose replies are tried again, and the replies of the tenant that were given up.
+    """
     from outlive.entrypoints.running import at_rest
 
-    depth = at_rest(lambda app: app.engine.queue.depth(), data=data)
+    depth = at_rest(_count, data=data)
     if json:
         print_json(depth)
     else:
-        print_fields(asdict(depth))
+        print_fields(depth)
+
+
+async def _count(app: App) -> dict[str, int]:
+    from outlive.flows.retry_outbox import dead_replies, waiting_outboxes
+
+    return asdict(await app.engine.queue.depth()) | {
+        "undelivered_sessions": len(await waiting_outboxes(app.engine)),
+        "dead_replies": len(await dead_replies(app.engine, app.stores)),
+    }

@@ -87,6 +87,8 @@ def _fields(detail: SessionDetail, left: Left) -> dict[str, object]:
         fields["not asked"] = ", ".join(detail.lifted_rules)
     if detail.outbox:
         fields["outbox"] = f"{len(detail.outbox)} replies to be delivered"
+    for dead in detail.undelivered:
+        fields[f"not delivered, turn {dead.turn}"] = f"{dead.error} ({dead.tries} tries, {local_time(dead.at)})"
     for each in detail.interrupted:
         fields["interrupted"] = f"message {each.message_id}: its next delivery finishes it"
     return fields

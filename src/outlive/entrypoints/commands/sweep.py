@@ -4,25 +4,33 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
+from typing import TYPE_CHECKING
 
 from outlive.entrypoints import options, progress
 from outlive.entrypoints.output import print_fields, print_json, say
+
+if TYPE_CHECKING:
+    from outlive.flows.engine import Engine
+    from outlive.flows.progress import Progress
+    from outlive.flows.retry_outbox import Retried
+    from outlive.flows.sweep_tenant import TenantSwept
+    from outlive.flows.tenant_stores import TenantStores
 
 
 def sweep(*, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False) -> int:
     """Remove what no kept version needs.
 
-    Turns may go on meanwhile. Also removed: expired sessions, sessions never used, what dead workers left. Exits 1
-    when a session is damaged; the others are swept all the same.
+    Turns may go on meanwhile. Replies that are due are tried again. Also removed: expired sessions, sessions never
+    used, what dead workers left. Exits 1 when a session is damaged; the others are swept all the same.
     """
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.sweep_tenant import sweep_tenant
 
     with progress.shown("Sweeping", "sessions") as watch:
-        swept = at_tenant(partial(sweep_tenant, progress=watch), data=data, tenant=tenant)
+        swept, retried = at_tenant(partial(_sweep, progress=watch), data=data, tenant=tenant)
     if json:
-        print_json(swept)
+        print_json(asdict(swept) | {"retried": retried})
         return 1 if swept.damaged else 0
     print_fields(
         {
@@ -34,9 +42,18 @@ def sweep(*, data: options.Data = None, tenant: options.Tenant = None, json: opt
             "mappings removed": swept.mappings,
             "tasks removed": swept.tasks,
             "unnamed notes removed": swept.notes,
+            "expired records removed": swept.records,
+            "replies delivered": retried.delivered,
             "left, a turn runs in them": len(swept.held),
         }
     )
     for damage in swept.damaged:
         say(f"damaged: {damage}")
     return 1 if swept.damaged else 0
+
+
+async def _sweep(engine: Engine, stores: TenantStores, *, progress: Progress) -> tuple[TenantSwept, Retried]:
+    from outlive.flows.retry_outbox import retry_outboxes
+    from outlive.flows.sweep_tenant import sweep_tenant
+
+    return await sweep_tenant(engine, stores, progress=progress), await retry_outboxes(engine, stores.tenant)

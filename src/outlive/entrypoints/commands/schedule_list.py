@@ -1,0 +1,32 @@
+"""`outlive schedule list`: the messages that come by themselves."""
+
+# ruff: noqa: PLC0415 - what a command needs is loaded when it runs
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from outlive.entrypoints import options
+from outlive.entrypoints.output import first_words, local_time, print_json, print_table
+
+if TYPE_CHECKING:
+    from outlive.core.schedules import Schedule
+
+
+def schedule_list(*, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False) -> None:
+    """List the schedules."""
+    from outlive.entrypoints.running import at_rest
+    from outlive.flows.schedule_messages import list_schedules
+
+    found = at_rest(lambda app: list_schedules(app.engine, app.stores.tenant), data=data, tenant=tenant)
+    if json:
+        print_json({"schedules": found})
+        return
+    rows = [[s.id, s.session_key, _when(s), local_time(s.next_at), s.fired, first_words(s.text)] for s in found]
+    print_table(("id", "session key", "when", "next", "fired", "text"), rows, empty="There are no schedules.")
+
+
+def _when(schedule: Schedule) -> str:
+    if schedule.cron:
+        return f"{schedule.cron} {schedule.zone}"
+    return "once" if schedule.every is None else f"every {schedule.every:g} s"

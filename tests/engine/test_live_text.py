@@ -1,0 +1,119 @@
+"""Live text: in this process as it comes, in the table where it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from outlive.core.keys import SessionId
+from outlive.core.live import LiveState, advanced, ended
+from outlive.errors import AgentFailed
+from outlive.flows.live_text import read_live
+from outlive.flows.run_turn import run_turn
+from outlive.protocols import TextPart, ToolFinished, ToolStarted
+from outlive.testing.instant_agent import InstantAgent
+from tests.engine.conftest import KEY
+from tests.engine.queued import Vendor
+
+START = LiveState(SessionId("0" * 32), str(KEY), "m1", 0.0)
+
+
+async def live(engine, world):
+    """What the table says."""
+    return await read_live(engine, engine.stores("acme"), (await world.head()).session_id)
+
+
+async def test_a_watcher_sees_the_turn_to_its_end(world) -> None:
+    """Whoever watches a key sees growing revisions of its turn, the last one with the committed reply."""
+    engine, seen = world.worker(), []
+
+    async def watch() -> None:
+        async with aclosing(engine.live.watch(KEY)) as states:
+            async for state in states:
+                seen.append(state)
+                if state.finished:
+                    return
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    await run_turn(engine, world.message("write a.txt: x"))
+    await asyncio.wait_for(watching, 5)
+    assert [state.revision for state in seen] == sorted({state.revision for state in seen})
+    assert (seen[-1].text, seen[-1].message_id) == ("Message 1: write a.txt: x", "write a.txt: x")
+
+
+async def test_a_plain_turn_writes_no_live_text(world) -> None:
+    """By default a turn costs its three table writes and leaves no record of its live text."""
+    engine = world.worker()
+    await world.turn(engine, "one")
+    before = world.counts.table_writes
+    await world.turn(engine, "two")
+    assert world.counts.table_writes == before + 3
+    assert await live(engine, world) is None
+
+
+async def test_the_final_state_is_read_after_the_turn(world) -> None:
+    """With `live` the table has the finished text after the turn, until its time is over."""
+    engine = world.worker(live=True)
+    await world.turn(engine, "one")
+    state = await live(engine, world)
+    assert (state.text, state.finished, state.tool) == ("Message 1: one", True, "")
+    world.clock.advance(3601)
+    assert await live(engine, world) is None
+
+
+async def test_a_channel_that_pulls_asks_for_it(world) -> None:
+    """A channel that declares `pulls` gets live text in the table without any setting."""
+    vendor = Vendor()
+    vendor.pulls = True
+    engine = replace(world.worker(), channels={"console": vendor})
+    await world.turn(engine, "one")
+    assert (await live(engine, world)).finished
+
+
+async def test_the_table_is_written_at_most_once_per_interval(world) -> None:
+    """A turn with hundreds of pieces within one interval writes its live text twice at most."""
+
+    class Chatty(InstantAgent):
+        async def run(self, turn):
+            async for event in super().run(turn):
+                for _ in range(200 if isinstance(event, TextPart) else 0):
+                    yield event
+                    await asyncio.sleep(0)
+                yield event
+
+    world.agent = Chatty()
+    engine = world.worker(live=True, live_seconds=60.0)
+    await world.turn(engine, "one")
+    before = world.counts.table_writes
+    await world.turn(engine, "two")
+    assert world.counts.table_writes - before <= 3 + 2
+
+
+async def test_a_failed_turn_is_shown_as_failed(world) -> None:
+    """A turn that fails leaves a state that says so, and no finished text."""
+
+    class Failing(InstantAgent):
+        async def run(self, turn):
+            yield TextPart("half")
+            raise AgentFailed("no model")
+
+    world.agent = Failing()
+    engine = world.worker(live=True)
+    with pytest.raises(AgentFailed):
+        await run_turn(engine, world.message("one"))
+    state = await live(engine, world)
+    assert (state.failed, state.finished, state.text) == (True, False, "half")
+
+
+def test_a_tool_in_progress_is_shown_and_text_after_it_is_a_new_paragraph() -> None:
+    """The tool is named while it runs; what is said after it starts a paragraph."""
+    state = advanced(advanced(START, TextPart("Let me "), 1.0), TextPart("look."), 1.0)
+    state = advanced(state, ToolStarted("t", "Bash", "ls"), 2.0)
+    assert state.tool == "Bash: ls"
+    state = advanced(advanced(state, ToolFinished("t", is_error=False), 3.0), TextPart("Done."), 4.0)
+    assert (state.text, state.tool, state.revision) == ("Let me look.\n\nDone.", "", 5)
+    assert ended(state, "Reply", 5.0).finished
