@@ -12,6 +12,7 @@
     ├── Corrupt            a named object is damaged; it is not resumed   500 · exit 1
     │   └── SchemaTooNew   written by a newer outlive: upgrade this one
     ├── Unavailable        a backend failed: try later        503 · exit 1
+    │   └── RateLimited    a vendor asks to wait: after so many seconds  429 · exit 1
     └── AgentFailed        the agent's process or model failed; the turn was not committed  502 · exit 1
 
 "Busy" is no error: `Table.acquire` returns None. HTTP and exit codes are mapped in `entrypoints` only.
@@ -79,6 +80,15 @@ class Unavailable(OutliveError):
         """`original` is the vendor's own error, kept for the log."""
         super().__init__(message, fix=fix)
         self.original = original
+
+
+class RateLimited(Unavailable):
+    """A vendor's rate limit is reached; try again when it says so."""
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 1.0, fix: str | None = None) -> None:
+        """`retry_after` in seconds, as the vendor asks."""
+        super().__init__(message, fix=fix)
+        self.retry_after = retry_after
 
 
 class AgentFailed(OutliveError):

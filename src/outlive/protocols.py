@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from outlive.core.approvals import Approval, Decided, DeferredCall
+from outlive.core.messages import FileRef
 from outlive.core.records import (
     Absent,
     AgentEvent,
@@ -53,6 +54,7 @@ __all__ = [  # the records cross the seams: whoever implements one finds them on
     "Delivery",
     "Expected",
     "FileContent",
+    "FileRef",
     "FileStat",
     "Free",
     "Hold",
@@ -377,6 +379,10 @@ class Channel(Protocol):
 
     async def deliver(self, reply: Reply) -> None:
         """Send it; at least once. `Unavailable` to be tried again, any other error to give up and say so."""
+        ...
+
+    async def fetch(self, file: FileRef) -> bytes:
+        """The bytes of a file that came with a message; `NotFound` when it is gone, `TooLarge` over its limit."""
         ...
 
 

@@ -18,6 +18,7 @@ from outlive.flows.answer_approval import lifted_rules, not_taken, verdict, with
 from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
+from outlive.flows.fetch_files import fetch_files
 from outlive.flows.find_flushes import find_flushes
 from outlive.flows.find_session import hold_session
 from outlive.flows.hand_over import Deadline, HandedOver
@@ -203,6 +204,9 @@ async def _run(
     turn.tree = lease.head.tree if is_untouched else ""
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id
     turn.begun = flush is not None
+    if asked.inbound.files and flush is None:
+        with trace.step("files"):
+            turn.inbound = await fetch_files(engine, asked.inbound, workspace)
     done = await _done(turn, asked, continuing=flush is not None)
     if done is None:
         await flush_last(turn)
