@@ -126,6 +126,7 @@ class Settings(BaseSettings):
     agent_uids: str = Field("2000000000-2099999999", description="Uids that agents run as; they belong to nobody else.")
     sandbox_paths: str = Field(
         "", description="Further files and folders the bubblewrap sandbox shows, read-only, separated by `:`."
+    )
     telegram_bot_token: SecretStr | None = Field(
         None, validation_alias="TELEGRAM_BOT_TOKEN", description="Token of the Telegram bot (`TELEGRAM_BOT_TOKEN`)."
     )
