@@ -50,7 +50,7 @@ class Host:
         process = await self._process(*words)
         self._runs.append(process)
         assert process.stdout is not None
-        while b"takes messages" not in await asyncio.wait_for(process.stdout.readline(), 30):
+        while b"takes messages" not in await asyncio.wait_for(process.stdout.readline(), 60):
             assert process.returncode is None
         return process
 
@@ -157,8 +157,8 @@ async def test_bad_input_is_dropped_and_the_next_message_answered(host: Host) ->
 async def test_files_reach_the_agent(host: Host) -> None:
     """A document lies in the session's inbox when the turn begins, and the message names it."""
     await host.start()
-    document = host.telegram.world.file(b"the secret word is plum", file_name="../no te.txt", mime_type="text/plain")
-    update = host.telegram.say(document=document, caption="read inbox/1-no te.txt")
+    document = host.telegram.world.file(b"the secret word is plum", file_name="../note.txt", mime_type="text/plain")
+    update = host.telegram.say(document=document, caption="read inbox/1-note.txt")
     assert update["message"]["message_id"] == 1
     assert "plum" in (await host.answers(1))[0]
 

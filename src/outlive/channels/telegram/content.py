@@ -57,7 +57,7 @@ def files_of(message: Json) -> tuple[list[FileRef], list[str]]:
 
 def _file(message: Json, part: Json, name: str, mime: str) -> FileRef:
     size = part.get("file_size", 0)
-    return FileRef(safe_name(f"{message['message_id']}-{name}"), str(mime), int(size), str(part["file_id"]))
+    return FileRef(f"{int(message['message_id'])}-{safe_name(name)}", str(mime), int(size), str(part["file_id"]))
 
 
 def safe_name(name: str) -> str:

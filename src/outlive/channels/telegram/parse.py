@@ -30,7 +30,7 @@ def parse_update(update: object, rules: Rules) -> Decision:
         return _parse(update, rules) if isinstance(update, Mapping) else Drop("the update is no object")
     except Invalid as error:
         return Drop(f"refused: {error.message}")
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         return Drop(f"the update cannot be read: {type(error).__name__}: {error}")
 
 

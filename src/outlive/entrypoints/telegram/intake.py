@@ -39,7 +39,12 @@ class Intake:
 
     async def take(self, updates: Sequence[Mapping[str, Any]]) -> None:
         """Hand every update over; `Unavailable` when the queue does not take one, and then all may come again."""
-        decisions = [await self._decision(update) for update in updates]
+        decisions: list[Decision] = []
+        for update in updates:
+            decision = await self._decision(update)
+            if isinstance(decision, Moved):  # before the next update is read: it may come from the new group
+                await self._move(decision)
+            decisions.append(decision)
         for decision in gather(decisions):
             await self._do(decision)
 
@@ -65,6 +70,11 @@ class Intake:
             app = self.bot.app
             self._chats[number] = await first_chat(app.engine, app.stores, CHANNEL, number)
 
+    async def _move(self, moved: Moved) -> None:
+        app = self.bot.app
+        first = await note_move(app.engine, app.stores, CHANNEL, old=moved.old_chat, new=moved.new_chat)
+        self._chats[moved.new_chat] = first
+
     async def _do(self, decision: Decision) -> None:
         match decision:
             case Turn():
@@ -74,8 +84,6 @@ class Intake:
             case Stranger():
                 await self._greet(decision)
             case Moved(old, new):
-                app = self.bot.app
-                self._chats[new] = await note_move(app.engine, app.stores, CHANNEL, old=old, new=new)
                 self.tell(f"group {old} is now {new}; its sessions go on")
             case Drop(reason):
                 self.tell(f"not taken: {reason}")
