@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,7 +25,7 @@ from outlive.flows.remember_intake import STALE_SECONDS, read_mark, write_mark
 from outlive.flows.run_turn import Turn
 from outlive.memory.queue import MemoryQueue
 from outlive.settings import load_settings
-from outlive.testing.clock import ManualClock
+from outlive.testing.clock import START, ManualClock, SkewedClock
 from outlive.testing.instant_agent import InstantAgent
 from outlive.testing.telegram import ApiError, FakeTelegram, too_many
 from outlive.wiring import App, open_app
@@ -57,8 +58,12 @@ class Desk:
         self.last = number
 
     async def ask(self, key: str, text: str) -> Turn:
-        """A turn of a worker elsewhere, whose clock runs."""
-        engine = replace(self.app.engine, clock=SystemClock())
+        """A turn of a worker that really waits, at the test's own time."""
+        engine = replace(
+            self.app.engine,
+            clock=SkewedClock(SystemClock(), ahead=START - time.time()),
+            channels={"telegram": self.channel},
+        )
         return await replace(self.app, engine=engine).ask(key, text)
 
     async def queued(self) -> list[Inbound]:
@@ -283,16 +288,18 @@ async def test_owners_commands_are_for_owners(desk: Desk, text: str) -> None:
 async def test_an_old_session_can_be_resumed(desk: Desk) -> None:
     """After /new the old session is listed, and /resume leads back to it; another chat's session is not given."""
     key = "telegram_42:telegram:42"
+    desk.telegram.world.person(43, "Bob")
     first = await desk.ask(f"{key}:default", "hello")
-    other = await desk.ask(f"{key}:9", "hello")
+    other = await desk.ask("telegram_42:telegram:43:default", "hello")
     for text in ("/new", "/sessions", f"/resume {first.session_id}", f"/resume {other.session_id}", "/export"):
         desk.telegram.say(text)
     await desk.poller().step()
-    _, listed, resumed, refused = desk.telegram.texts()[:4]
+    answers = [message for message in desk.telegram.sent() if not message.get("text", "").startswith("Message ")]
+    _, listed, resumed, refused = (message["text"] for message in answers[:4])
     assert f"{first.session_id} 1 turns" in listed
     assert resumed == f"Back in {first.session_id} with 1 turns."
     assert "not one of this chat" in refused
-    assert desk.telegram.sent()[4]["document"]["file_name"] == f"{first.session_id}.tar.zst"
+    assert answers[4]["document"]["file_name"] == f"{first.session_id}.tar.zst"
     assert (await desk.ask(f"{key}:default", "again")).line.turn == 2
 
 
