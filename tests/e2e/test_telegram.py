@@ -38,6 +38,7 @@ class Host:
             "OUTLIVE_LEASE_SECONDS": "3",
             "OUTLIVE_VISIBILITY_SECONDS": "3",
             "OUTLIVE_GRACE_SECONDS": "0.5",
+            "OUTLIVE_ISOLATION": "none",
             "OUTLIVE_FLUSH_SECONDS": "0.2",
             "OUTLIVE_TELEGRAM_URL": telegram.url,
             "TELEGRAM_BOT_TOKEN": telegram.token,

@@ -20,7 +20,8 @@ from outlive.testing.wrappers import wrap
 
 T = TypeVar("T")
 
-FAILED = "That did not work: {reason}\nI try again by myself; send it anew if no answer comes."
+FAILED = "Something went wrong on my side. I try again by myself; send it anew if no answer comes."
+"""Without the reason: it may name paths and hosts, and belongs to whoever runs the bot."""
 
 
 @dataclass
@@ -92,12 +93,12 @@ class TurnWatch:
                 return
             case OutliveError():
                 self.tell(f"{inbound.key}  failed: {outcome}")
-                await self._say_failed(inbound.key, outcome)
+                await self._say_failed(inbound.key)
 
-    async def _say_failed(self, key: SessionKey, outcome: OutliveError) -> None:
+    async def _say_failed(self, key: SessionKey) -> None:
         if key.channel != CHANNEL:
             return
         try:
-            await self.channel.notify(key, FAILED.format(reason=outcome.message))
+            await self.channel.notify(key, FAILED)
         except OutliveError as error:
             self.tell(f"{key}  could not be told: {error.message}")
