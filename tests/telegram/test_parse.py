@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from outlive.channels.telegram.decisions import Control, Decision, Drop, Moved, Stranger, Turn
 from outlive.channels.telegram.parse import parse_update
 from outlive.channels.telegram.rules import Place, Rules, numbers, place_of
+from outlive.core.approvals import Answer
 
 RULES = Rules(7, "the_bot", allowed=frozenset({42, -100}))
 ADA = {"id": 42, "is_bot": False, "first_name": "Ada"}
@@ -208,6 +209,13 @@ def test_a_mention_before_a_command_is_no_hindrance() -> None:
     """A command behind the bot's name is a command."""
     found = parsed(chat=GROUP, text="@the_bot /new", entities=[{"type": "mention", "offset": 0, "length": 8}])
     assert isinstance(found, Control)
+
+
+@pytest.mark.parametrize("chat", [PRIVATE, GROUP], ids=["private", "group"])
+def test_an_answer_in_words_is_an_answer(chat: dict[str, Any]) -> None:
+    """`/deny ID words` answers a question, in a group too, and its text stays as it was written."""
+    inbound = turn(chat=chat, text="/deny 3fa9c1d2 not today").inbound
+    assert (inbound.answer, inbound.text) == (Answer("3fa9c1d2", "deny", "not today"), "/deny 3fa9c1d2 not today")
 
 
 def test_an_edited_message_is_asked_only_if_told_so() -> None:

@@ -15,6 +15,7 @@ from outlive.channels.telegram.client import BotClient
 from outlive.channels.telegram.polling import Poller
 from outlive.channels.telegram.rules import Place, Rules
 from outlive.clock import SystemClock
+from outlive.core.approvals import Answer, Approval
 from outlive.core.messages import Inbound, decode_inbound
 from outlive.entrypoints.telegram.controls import Controls
 from outlive.entrypoints.telegram.intake import Intake
@@ -24,6 +25,7 @@ from outlive.flows.pair_sender import CODE_SECONDS, approve_pairing, end_pairing
 from outlive.flows.remember_intake import STALE_SECONDS, read_mark, write_mark
 from outlive.flows.run_turn import Turn
 from outlive.memory.queue import MemoryQueue
+from outlive.protocols import Reply
 from outlive.settings import load_settings
 from outlive.testing.clock import START, ManualClock, SkewedClock
 from outlive.testing.instant_agent import InstantAgent
@@ -301,6 +303,20 @@ async def test_an_old_session_can_be_resumed(desk: Desk) -> None:
     assert "not one of this chat" in refused
     assert answers[4]["document"]["file_name"] == f"{first.session_id}.tar.zst"
     assert (await desk.ask(f"{key}:default", "again")).line.turn == 2
+
+
+async def test_a_question_is_answered_with_a_button(desk: Desk) -> None:
+    """A question has three buttons; the one that is pressed is an answer in the queue, once, in the presser's name."""
+    question = Approval("3fa9c1d2", "Bash", "ls", "d" * 40, "Bash", "m", "42", 1, 2_000_000_000)
+    await desk.channel.deliver(Reply("telegram_42:telegram:42:default", "m", 1, "May I?", question))
+    (message,) = desk.telegram.sent()
+    labels = [button["text"] for button in message["reply_markup"]["inline_keyboard"][0]]
+    assert labels == ["Allow once", "Always", "Deny"]
+    desk.telegram.press(message, message["reply_markup"]["inline_keyboard"][0][0]["callback_data"])
+    await desk.poller().step()
+    (answer,) = await desk.queued()
+    assert (answer.answer, answer.sender) == (Answer("3fa9c1d2", "once"), "42")
+    assert desk.telegram.texts() == ["May I?"]
 
 
 async def test_a_button_is_released(desk: Desk) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from outlive.channels.telegram.commands import COMMANDS, Spoken, spoken
 from outlive.channels.telegram.content import Json, is_topic_root
 from outlive.channels.telegram.rules import Rules
+from outlive.core.approvals import answer_in
 
 
 def is_addressed(rules: Rules, message: Json) -> bool:
@@ -15,7 +16,7 @@ def is_addressed(rules: Rules, message: Json) -> bool:
     command = spoken(text)
     if command is not None and is_for_other(rules, command):
         return False
-    if command is not None and (command.bot or command.name in COMMANDS):
+    if command is not None and (command.bot or command.name in COMMANDS or answer_in(text)):
         return True
     return _answers_bot(rules, message) or any(_mentions(rules, kind, said) for kind, said in _entities(message))
 

@@ -16,13 +16,22 @@ from outlive.channels.telegram.rules import Place, place_of
 from outlive.channels.telegram.split import split
 from outlive.core.keys import SessionKey, parse_session_key
 from outlive.errors import TooLarge
-from outlive.protocols import Clock, FileRef, Reply, Table
+from outlive.protocols import Approval, Clock, FileRef, Reply, Table
 
 SILENCE = "(The agent gave no text.)"
 MAX_UPLOAD = 50 * 1024 * 1024
 CAPTION_LENGTH = 1024
 NOTICE_SECONDS = 60.0
 """At most one error message to a chat in that time."""
+
+
+def choices(question: Approval) -> dict[str, object]:
+    """The buttons below a question; each carries the answer in words, of 64 bytes at most."""
+    row = [
+        {"text": label, "callback_data": f"/{choice} {question.id}"}
+        for choice, label in (("once", "Allow once"), ("always", "Always"), ("deny", "Deny"))
+    ]
+    return {"inline_keyboard": [row]}
 
 
 class TelegramChannel:
@@ -48,7 +57,8 @@ class TelegramChannel:
         arrived = await self._receipts.count(reply) if len(chunks) > 1 else 0
         async with self._locks.setdefault(place_of(key).chat_id, asyncio.Lock()):
             for number, chunk in enumerate(chunks[arrived:], start=arrived + 1):
-                await self._send(place_of(key), chunk)
+                buttons = choices(reply.question) if reply.question and number == len(chunks) else None
+                await self._send(place_of(key), chunk, reply_markup=buttons)
                 if len(chunks) > 1:
                     await self._receipts.note(reply, number)
         self._receipts.forget(reply)

@@ -15,6 +15,7 @@ from outlive.channels.telegram.commands import COMMANDS, spoken
 from outlive.channels.telegram.content import Json, files_of, name_of, origin_of, quote_of, words_of
 from outlive.channels.telegram.decisions import Control, Decision, Drop, Moved, Stranger, Turn
 from outlive.channels.telegram.rules import CHANNEL, Place, Rules, key_of
+from outlive.core.approvals import answer_in, answer_text
 from outlive.core.messages import Inbound, check_inbound
 from outlive.errors import Invalid
 
@@ -94,19 +95,21 @@ def _command(message: Json, message_id: str, rules: Rules, place: Place) -> Cont
 def _turn(message: Json, message_id: str, rules: Rules, place: Place, prefix: str) -> Turn | Drop:
     files, too_large = files_of(message)
     words = without_mention(rules, words_of(message))
+    answer = answer_in(words)
     if not words.strip() and not files and not too_large:
         return Drop("a sticker" if "sticker" in message else "nothing to read in it")
-    if not place.is_private and words:
+    if not place.is_private and words and answer is None:
         words = f"{name_of(message['from'])}: {words}"
     origin = origin_of(message)
     lines = [prefix, origin, quote_of(message), words, *(f"[file: inbox/{file.name}]" for file in files), *too_large]
     inbound = Inbound(
         key_of(rules, place),
         message_id,
-        "\n".join(line for line in lines if line),
+        "\n".join(line for line in lines if line) if answer is None else answer_text(answer),
         float(_number(message, "date")),
         str(message["from"]["id"]),
-        tuple(files),
+        answer,
+        files=tuple(files),
     )
     check_inbound(inbound)
     return Turn(inbound, place, str(message.get("media_group_id", "")), bool(origin))

@@ -11,10 +11,13 @@ from pathlib import Path
 from outlive.channels.telegram.commands import COMMANDS, FOR_OWNERS
 from outlive.channels.telegram.decisions import Control
 from outlive.channels.telegram.rules import CHANNEL
+from outlive.core.approvals import answer_in, answer_text
 from outlive.core.keys import SessionKey, mapping_key, parse_session_id
+from outlive.core.messages import Inbound
 from outlive.core.sessions import Head
 from outlive.entrypoints.telegram.opening import Bot
 from outlive.errors import NotFound, OutliveError, Refused
+from outlive.flows.accept_message import accept_message
 from outlive.flows.export_session import export_session
 from outlive.flows.find_session import find_head, find_mapping, find_session, point_key, start_anew
 from outlive.flows.list_sessions import list_sessions
@@ -157,9 +160,16 @@ async def _export(controls: Controls, control: Control) -> str:
     return ""
 
 
-async def _button(_controls: Controls, control: Control) -> str:
-    """Buttons of questions: whoever asks questions connects their answers here."""
-    return f"I do not know this button any more ({control.argument})."
+async def _button(controls: Controls, control: Control) -> str:
+    """The answer to a question of the agent goes through the queue: the session waits for it."""
+    answer = answer_in(control.argument)
+    if answer is None:
+        return f"I do not know this button ({control.argument})."
+    engine = controls.bot.app.engine
+    text, now = answer_text(answer), engine.clock.now()
+    inbound = Inbound(control.key, control.message_id, text, now, control.sender, answer)
+    await accept_message(engine.queue, inbound, engine.clock)
+    return ""
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -13,6 +13,7 @@ from outlive.core.keys import SessionKey
 from outlive.core.messages import Inbound, decode_inbound
 from outlive.errors import LeaseLost, OutliveError
 from outlive.flows.engine import Engine
+from outlive.flows.hand_over import HandedOver
 from outlive.flows.hold_lease import Busy
 from outlive.flows.run_turn import Turn
 from outlive.protocols import AgentEvent, Delivery, Workspace
@@ -84,12 +85,12 @@ class TurnWatch:
         if self.key is not None:
             self.channel.live.hear(self.key, event)
 
-    async def on_outcome(self, inbound: Inbound, outcome: Turn | Busy | OutliveError) -> None:
+    async def on_outcome(self, inbound: Inbound, outcome: Turn | Busy | HandedOver | OutliveError) -> None:
         """One line per turn; a failure is said to the people too, once a minute."""
         match outcome:
             case Turn():
                 self.tell(f"{inbound.key}  turn {outcome.line.turn}")
-            case Busy() | LeaseLost():
+            case Busy() | LeaseLost() | HandedOver():
                 return
             case OutliveError():
                 self.tell(f"{inbound.key}  failed: {outcome}")
