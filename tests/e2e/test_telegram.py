@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ class Host:
     async def start(self) -> asyncio.subprocess.Process:
         """The bot, once it takes messages."""
         words = ["telegram", "run", "--json", "--workers", "2"]
-        process = await self._process(*words)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "outlive", *words, env=self.env, stdout=PIPE
+        )
         self._runs.append(process)
         assert process.stdout is not None
         while b"takes messages" not in await asyncio.wait_for(process.stdout.readline(), 60):
@@ -62,9 +65,15 @@ class Host:
         assert process.returncode == 0
         return json.loads(out)
 
+    async def refused(self, *words: str) -> tuple[int | None, dict[str, str]]:
+        """A command that has to fail: its exit code and error."""
+        process = await self._process(*words, "--json")
+        _, err = await asyncio.wait_for(process.communicate(), 60)
+        return process.returncode, json.loads(err.splitlines()[-1])["error"]
+
     async def _process(self, *words: str) -> asyncio.subprocess.Process:
         command = [sys.executable, "-m", "outlive", *words]
-        return await asyncio.create_subprocess_exec(*command, env=self.env, stdout=asyncio.subprocess.PIPE)
+        return await asyncio.create_subprocess_exec(*command, env=self.env, stdout=PIPE, stderr=PIPE)
 
     async def answers(self, count: int, chat: int = 42) -> list[str]:
         """The bot's messages in a chat, once there are so many."""
@@ -156,12 +165,14 @@ async def test_bad_input_is_dropped_and_the_next_message_answered(host: Host) ->
 
 
 async def test_files_reach_the_agent(host: Host) -> None:
-    """A document lies in the session's inbox when the turn begins, and the message names it."""
+    """A document lies in the session's inbox from its message on, and the message names it."""
     await host.start()
     document = host.telegram.world.file(b"the secret word is plum", file_name="../note.txt", mime_type="text/plain")
-    update = host.telegram.say(document=document, caption="read inbox/1-note.txt")
+    update = host.telegram.say(document=document, caption="keep it")
     assert update["message"]["message_id"] == 1
-    assert "plum" in (await host.answers(1))[0]
+    assert "[file: inbox/1-note.txt]" in (await host.answers(1))[0]
+    host.telegram.say("read inbox/1-note.txt")
+    assert "plum" in (await host.answers(2))[1]
 
 
 async def test_a_running_turn_is_stopped(host: Host) -> None:
@@ -175,3 +186,29 @@ async def test_a_running_turn_is_stopped(host: Host) -> None:
     answers = await host.answers(2)
     assert "Stopping." in answers
     assert "slept" not in answers
+
+
+async def test_a_webhook_is_set_looked_at_and_deleted(host: Host) -> None:
+    """The webhook is set with the secret only, keeps the poller away, and is gone when it is deleted."""
+    url = "https://bot.example.org/telegram"
+    code, error = await host.refused("telegram", "webhook", "set", url)
+    assert (code, "TELEGRAM_WEBHOOK_SECRET" in error["fix"]) == (2, True)
+    host.env["TELEGRAM_WEBHOOK_SECRET"] = "a-secret-of-some-length"
+    assert (await host.run("telegram", "webhook", "set", url))["url"] == url
+    assert host.telegram.intake.webhook["secret_token"] == "a-secret-of-some-length"
+    code, error = await host.refused("telegram", "run")
+    assert (code, "webhook delete" in error["fix"]) == (2, True)
+    assert (await host.run("telegram", "webhook", "delete"))["url"] == ""
+    assert (await host.run("telegram", "webhook", "info"))["pending_update_count"] == 0
+
+
+async def test_what_is_missing_is_named(host: Host) -> None:
+    """Without a token, with a wrong one, and with a code that nobody has, the error says what to do."""
+    code, error = await host.refused("telegram", "pair", "00000000")
+    assert (code, error["type"]) == (1, "NotFound")
+    host.env["TELEGRAM_BOT_TOKEN"] = "1:wrong"
+    code, error = await host.refused("telegram", "run")
+    assert (code, "TELEGRAM_BOT_TOKEN" in error["fix"], "wrong" in error["message"]) == (1, True, False)
+    del host.env["TELEGRAM_BOT_TOKEN"]
+    code, error = await host.refused("telegram", "run")
+    assert (code, "TELEGRAM_BOT_TOKEN" in error["fix"]) == (2, True)
