@@ -168,8 +168,6 @@ class Objects(Protocol):
 
 
 # ----------------------------------------------------------------------------------------- hot cache
-
-
 class HotCache(Protocol):
     """Copies of what is durable elsewhere, near at hand for a while: never the source of truth, never a lock.
 
@@ -250,8 +248,6 @@ class Queue(Protocol):
 
 
 # ------------------------------------------------------------------------------------------ workspace
-
-
 class Workspace(Protocol):
     """One session's private tree on this machine: `config/` (the CLI's own files), `work/` (the cwd), `ledger.jsonl`.
 
@@ -312,8 +308,6 @@ class Workspaces(Protocol):
 
 
 # ---------------------------------------------------------------------------------------------- agent
-
-
 @dataclass(frozen=True, slots=True)
 class AgentTurn:
     """What an agent is asked to do."""
@@ -372,8 +366,6 @@ class Agent(Protocol):
 
 
 # -------------------------------------------------------------------------------------------- channel
-
-
 class Channel(Protocol):
     """Where replies go."""
 
@@ -387,8 +379,6 @@ class Channel(Protocol):
 
 
 # ---------------------------------------------------------------------------------------------- clock
-
-
 class Clock(Protocol):
     """Time, injected so that no test sleeps."""
 
