@@ -13,6 +13,7 @@
     │   └── SchemaTooNew   written by a newer outlive: upgrade this one
     ├── Unavailable        a backend failed: try later        503 · exit 1
     │   └── Undelivered    a channel could not take a reply now
+    │       └── RateLimited    a vendor asks to wait: after so many seconds  429 · exit 1
     └── AgentFailed        the agent's process or model failed; the turn was not committed  502 · exit 1
 
 "Busy" is no error: `Table.acquire` returns None. HTTP and exit codes are mapped in `entrypoints` only.
@@ -98,6 +99,14 @@ class Undelivered(Unavailable):
         super().__init__(message, original=original, fix=fix)
         self.retry_after = retry_after
         self.progress = progress
+
+
+class RateLimited(Undelivered):
+    """A vendor's rate limit is reached; try again when it says so."""
+
+    def __init__(self, message: str | None = None, *, retry_after: float = 1.0, fix: str | None = None) -> None:
+        """`retry_after` in seconds, as the vendor asks."""
+        super().__init__(message, retry_after=retry_after, fix=fix)
 
 
 class AgentFailed(OutliveError):

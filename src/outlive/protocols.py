@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from outlive.core.approvals import Approval, Decided, DeferredCall
+from outlive.core.messages import FileRef
 from outlive.core.records import (
     Absent,
     AgentEvent,
@@ -40,7 +41,7 @@ from outlive.core.records import (
 
 __all__ = [  # the records cross the seams: whoever implements one finds them on this page, too
     "Absent", "Agent", "AgentEvent", "AgentTurn", "Approval", "At", "Channel", "Clock", "DeadLetter", "Decided",
-    "DeferredCall", "Delivery", "Expected", "FileContent", "FileStat", "Free", "Hold", "HotCache", "Keep",
+    "DeferredCall", "Delivery", "Expected", "FileContent", "FileRef", "FileStat", "Free", "Hold", "HotCache", "Keep",
     "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents",
     "QueueDepth", "Reply", "Row", "SessionSeen", "Table", "TextPart", "ToolFinished", "ToolStarted", "TurnDone",
     "Usage", "Workspace", "Workspaces",
@@ -133,8 +134,6 @@ class Objects(Protocol):
 
 
 # ----------------------------------------------------------------------------------------- hot cache
-
-
 class HotCache(Protocol):
     """Copies of what is durable elsewhere, near at hand for a while: never the source of truth, never a lock.
 
@@ -227,8 +226,6 @@ class Queue(QueueContents, Protocol):
 
 
 # ------------------------------------------------------------------------------------------ workspace
-
-
 class Workspace(Protocol):
     """One session's private tree on this machine: `config/` (the CLI's own files), `work/` (the cwd), `ledger.jsonl`.
 
@@ -289,8 +286,6 @@ class Workspaces(Protocol):
 
 
 # ---------------------------------------------------------------------------------------------- agent
-
-
 @dataclass(frozen=True, slots=True)
 class AgentTurn:
     """What an agent is asked to do."""
@@ -352,8 +347,6 @@ class Agent(Protocol):
 
 
 # -------------------------------------------------------------------------------------------- channel
-
-
 class Channel(Protocol):
     """Where replies go."""
 
@@ -365,10 +358,12 @@ class Channel(Protocol):
         """
         ...
 
+    async def fetch(self, file: FileRef) -> bytes:
+        """The bytes of a file that came with a message; `NotFound` when it is gone, `TooLarge` over its limit."""
+        ...
+
 
 # ---------------------------------------------------------------------------------------------- clock
-
-
 class Clock(Protocol):
     """Time, injected so that no test sleeps."""
 

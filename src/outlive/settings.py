@@ -127,6 +127,38 @@ class Settings(BaseSettings):
     sandbox_paths: str = Field(
         "", description="Further files and folders the bubblewrap sandbox shows, read-only, separated by `:`."
     )
+    telegram_bot_token: SecretStr | None = Field(
+        None, validation_alias="TELEGRAM_BOT_TOKEN", description="Token of the Telegram bot (`TELEGRAM_BOT_TOKEN`)."
+    )
+    telegram_webhook_secret: SecretStr | None = Field(
+        None,
+        validation_alias="TELEGRAM_WEBHOOK_SECRET",
+        description="What Telegram has to send along with each update (`TELEGRAM_WEBHOOK_SECRET`).",
+    )
+    telegram_url: str = Field(
+        "https://api.telegram.org",
+        pattern=r"^https?://.",
+        description="Where the Bot API is; another for a local server.",
+    )
+    telegram_allow: str = Field(
+        "",
+        pattern=r"^\s*(-?\d+\s*([,\s]\s*-?\d+\s*)*)?$",
+        description="Numeric ids of people, and of groups (negative), that may talk to the bot, with commas between.",
+    )
+    telegram_owners: str = Field(
+        "",
+        pattern=r"^\s*(\d+\s*([,\s]\s*\d+\s*)*)?$",
+        description="Numeric ids of the people who may use `/debug` and `/export`, with commas between.",
+    )
+    telegram_tenant: Literal["chat", "shared"] = Field(
+        "chat", description="Whether each chat is a tenant of its own, or all share the tenant of the settings."
+    )
+    telegram_edits: Literal["ignore", "ask"] = Field(
+        "ignore", description="Whether an edited message is asked again as a new one."
+    )
+    telegram_groups: Literal["mention", "all"] = Field(
+        "mention", description="What the bot reads in groups: what is said to it, or everything."
+    )
     approve: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Tool calls that a person has to allow: permission rules, separated by commas."
     )

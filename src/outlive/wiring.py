@@ -37,7 +37,7 @@ from outlive.flows.run_turn import Turn
 from outlive.flows.session_store import SessionStore
 from outlive.flows.tenant_stores import TenantStores
 from outlive.objects.objects import UrlObjects
-from outlive.protocols import Agent, AgentEvent, AgentTurn, Objects, OnEvent, Queue, Table
+from outlive.protocols import Agent, AgentEvent, AgentTurn, Channel, Objects, OnEvent, Queue, Table
 from outlive.settings import Settings, load_settings
 from outlive.testing.counting import Counts, counting
 
@@ -183,7 +183,7 @@ async def open_app(
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
             policy=_policy(chosen),
-            channels={"console": ConsoleChannel()},
+            channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack)},
         )
         stack.push_async_callback(engine.agent.close)
         yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))
@@ -235,6 +235,22 @@ async def open_session_store(data: Path | str | None = None, *, tenant: str = "l
         yield SessionStore(
             table=table, objects=objects, tenant=tenant, clock=SystemClock(), new_id=new_id, fold=fold_session_summary
         )
+
+
+def _telegram(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[str, Channel]:
+    """The bot's channel, when there is a token; nobody else loads an HTTP client for it."""
+    if settings.telegram_bot_token is None:
+        return {}
+    try:
+        from outlive.channels.telegram.channel import TelegramChannel  # noqa: PLC0415
+        from outlive.channels.telegram.client import BotClient  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise Invalid(f"Telegram needs the package {error.name}.", fix="Install outlive[telegram].") from error
+    clock = SystemClock()
+    bot = BotClient(settings.telegram_bot_token.get_secret_value(), clock, base_url=settings.telegram_url)
+    channel = TelegramChannel(bot, table, clock)
+    stack.push_async_callback(channel.close)
+    return {"telegram": channel}
 
 
 def _policy(settings: Settings) -> Policy:

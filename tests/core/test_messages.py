@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlive.core.keys import session_key
-from outlive.core.messages import MAX_TEXT_BYTES, Inbound, check_inbound, decode_inbound, encode_inbound
+from outlive.core.messages import MAX_TEXT_BYTES, FileRef, Inbound, check_inbound, decode_inbound, encode_inbound
 from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
 
 QUEUE_BYTES = 256 * 1024
@@ -106,3 +106,32 @@ def test_any_body_is_a_message_or_corrupt(body: bytes) -> None:
     """No bytes whatever make reading a queued message fail with anything but `Corrupt`."""
     with suppress(Corrupt):
         assert isinstance(decode_inbound(body), Inbound)
+
+
+PHOTO = FileRef("1-photo.jpg", "image/jpeg", 10, "file-1")
+
+
+def test_files_travel_with_their_message() -> None:
+    """A message with files reads back with them, and one without is written as before."""
+    inbound = replace(HELLO, files=(PHOTO, FileRef("2-b.txt", "", 0, "file-2")))
+    assert decode_inbound(encode_inbound(inbound)) == inbound
+    assert b"files" not in encode_inbound(HELLO)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        (replace(PHOTO, name="../a"),),
+        (replace(PHOTO, name=".a"),),
+        (replace(PHOTO, name=""),),
+        (replace(PHOTO, name="a\x00"),),
+        (replace(PHOTO, ref="r" * 513),),
+        (PHOTO, PHOTO),
+        tuple(replace(PHOTO, name=str(n)) for n in range(21)),
+    ],
+)
+def test_a_bad_file_is_refused_by_name(files: tuple[FileRef, ...]) -> None:
+    """A file whose name leads elsewhere, a name given twice, and too many files are refused."""
+    with pytest.raises(Invalid, match=r"^files") as refused:
+        check_inbound(replace(HELLO, files=files))
+    assert refused.value.fix

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from outlive.protocols import Reply
+from outlive.errors import NotFound
+from outlive.protocols import FileRef, Reply
 
 
 class ConsoleChannel:
@@ -10,3 +11,7 @@ class ConsoleChannel:
 
     async def deliver(self, reply: Reply) -> None:
         """Nothing to send."""
+
+    async def fetch(self, file: FileRef) -> bytes:
+        """There are none here."""
+        raise NotFound(f"the console has no file {file.name!r}.", fix="Put it into the working directory.")

@@ -11,12 +11,29 @@ from outlive.core.keys import MAX_MESSAGE_ID_BYTES, SessionKey, check_part, pars
 from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
 
 SCHEMA = 1
-EXTRAS = {"answer", "task_id", "joined"}
+EXTRAS = {"answer", "task_id", "joined", "files"}
 """Fields that few messages have: by name behind the others, and only where they are set."""
 MAX_JOINED = 16
 """Messages answered by one turn: a few of the head's window of 64."""
 MAX_TEXT_BYTES = 192 * 1024
 """Of the text in its JSON form: a message has to fit into one queue entry of 256 KB (SQS) with its envelope."""
+MAX_REF_BYTES = 512
+MAX_FILES = 20
+"""Of one message; an album of Telegram has 10 at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRef:
+    """A file that came with a message, still with the channel: `Channel.fetch` gets its bytes."""
+
+    name: str
+    """What it is called below `work/inbox/`: one path segment, safe on every machine."""
+    mime: str
+    """As the sender's side declares it; nothing depends on its truth."""
+    size: int
+    """In bytes, as the channel declares it; 0 when it does not."""
+    ref: str
+    """The channel's own name for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +60,7 @@ class Inbound:
     """The caller's own id for the work this message is part of; empty for none."""
     joined: tuple[Joined, ...] = ()
     """Further messages that the same turn answers, in their order."""
+    files: tuple[FileRef, ...] = ()
 
 
 def check_inbound(inbound: Inbound) -> None:
@@ -56,6 +74,7 @@ def check_inbound(inbound: Inbound) -> None:
         raise Invalid("text is empty.", fix="Send at least one visible character.")
     if inbound.answer is not None:
         check_answer(inbound.answer)
+    _check_files(inbound.files)
     size = len(json.dumps(whole_text(inbound))) - 2
     if size > MAX_TEXT_BYTES:
         fix = f"Send {MAX_TEXT_BYTES:,} bytes at most, or a file."
@@ -97,6 +116,20 @@ def _is_acceptable(inbound: Inbound) -> bool:
     return len(inbound.joined) < MAX_JOINED
 
 
+def _check_files(files: tuple[FileRef, ...]) -> None:
+    if len(files) > MAX_FILES:
+        raise TooLarge(f"files: {len(files)} come with one message.", fix=f"Send {MAX_FILES} at most.")
+    for file in files:
+        check_part("files.name", file.name)
+        check_part("files.ref", file.ref, MAX_REF_BYTES)
+        if "/" in file.name or file.name.startswith("."):
+            raise Invalid(
+                f"files.name {file.name!r} is not a plain file name.", fix="Use one without '/' and first dot."
+            )
+    if len({file.name for file in files}) < len(files):
+        raise Invalid("files.name: two files have one name.", fix="Number them.")
+
+
 def encode_inbound(inbound: Inbound) -> bytes:
     """The message as it travels in a queue or lies in a flush."""
     fields: list[object] = [SCHEMA, str(inbound.key), inbound.message_id, inbound.text, inbound.sent_at, inbound.sender]
@@ -114,6 +147,8 @@ def _extras(inbound: Inbound) -> dict[str, object]:
         extras["task_id"] = inbound.task_id
     if inbound.joined:
         extras["joined"] = [astuple(each) for each in inbound.joined]
+    if inbound.files:
+        extras["files"] = [astuple(file) for file in inbound.files]
     return extras
 
 
@@ -128,9 +163,10 @@ def decode_inbound(body: bytes) -> Inbound:
         if unknown := extras.keys() - EXTRAS:
             raise SchemaTooNew(f"the queued message has {sorted(unknown)}.", fix="Upgrade outlive on this worker.")
         answer = Answer(*extras["answer"]) if "answer" in extras else None
-        joined = tuple(Joined(*each) for each in extras.get("joined", ()))
         task_id = extras.get("task_id", "")
-        return Inbound(parse_session_key(key), message_id, text, sent_at, sender, answer, task_id, joined)
+        files = tuple(FileRef(*file) for file in extras.get("files", ()))
+        joined = tuple(Joined(*each) for each in extras.get("joined", ()))
+        return Inbound(parse_session_key(key), message_id, text, sent_at, sender, answer, task_id, joined, files)
     except (ValueError, TypeError, AttributeError, Invalid) as error:
         fix = "See the dead letter for its bytes, and send the message anew."
         raise Corrupt("the queued message cannot be read.", fix=fix) from error

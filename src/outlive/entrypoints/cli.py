@@ -56,6 +56,12 @@ from outlive.entrypoints.commands.sweep import sweep
 from outlive.entrypoints.commands.task_list import task_list
 from outlive.entrypoints.commands.task_send import task_send
 from outlive.entrypoints.commands.task_show import task_show
+from outlive.entrypoints.commands.telegram_pair import telegram_pair
+from outlive.entrypoints.commands.telegram_run import telegram_run
+from outlive.entrypoints.commands.telegram_unpair import telegram_unpair
+from outlive.entrypoints.commands.telegram_webhook_delete import telegram_webhook_delete
+from outlive.entrypoints.commands.telegram_webhook_info import telegram_webhook_info
+from outlive.entrypoints.commands.telegram_webhook_set import telegram_webhook_set
 from outlive.entrypoints.commands.usage import usage
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
@@ -115,6 +121,14 @@ PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profil
 LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
 APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
 
+TELEGRAM: Commands = {"run": telegram_run, "pair": telegram_pair, "unpair": telegram_unpair}
+
+WEBHOOK: Commands = {
+    "set": telegram_webhook_set,
+    "delete": telegram_webhook_delete,
+    "info": telegram_webhook_info,
+}
+
 
 def _group(commands: Commands) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -131,6 +145,11 @@ app.add_typer(
 )
 app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go on with it.")
 app.add_typer(_group(ARCHIVE), name="archive", help="Keep what happened, prove that it was not changed, learn from it.")
+telegram = _group(TELEGRAM)
+telegram.add_typer(
+    _group(WEBHOOK), name="webhook", help="Let Telegram send updates to a URL instead of polling for them."
+)
+app.add_typer(telegram, name="telegram", help="Serve a Telegram bot, and say who may talk to it.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 app.add_typer(_group(LINK), name="link", help="Bring several channels of one person to one session.")
 app.add_typer(_group(SCHEDULE), name="schedule", help="Send messages by themselves, once or again and again.")

@@ -20,6 +20,7 @@ from outlive.flows.answered_elsewhere import answered_elsewhere
 from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
+from outlive.flows.fetch_files import fetch_files
 from outlive.flows.find_flushes import find_flushes
 from outlive.flows.find_session import hold_session
 from outlive.flows.hand_over import Deadline, HandedOver
@@ -220,6 +221,9 @@ async def _run(
     turn.tree = lease.head.tree if is_untouched else ""
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id
     turn.begun = flush is not None
+    if asked.inbound.files and flush is None:
+        with trace.step("files"):
+            turn.inbound = await fetch_files(engine, asked.inbound, workspace)
     async with shown_live(engine, stores, lease.head.session_id, asked.inbound, asked.on_event) as live:
         done = await _done(turn, replace(asked, on_event=live.on_event), continuing=flush is not None)
         if done is None:

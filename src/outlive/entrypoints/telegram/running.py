@@ -1,0 +1,92 @@
+"""`outlive telegram run`: long polling, commands and workers in one process on the stores of the settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+
+from outlive.channels.telegram.commands import menu
+from outlive.channels.telegram.polling import Poller
+from outlive.entrypoints.output import print_json, say
+from outlive.entrypoints.telegram.controls import Controls
+from outlive.entrypoints.telegram.intake import Intake
+from outlive.entrypoints.telegram.opening import Bot, open_bot
+from outlive.entrypoints.telegram.watching import Running, TurnWatch
+from outlive.entrypoints.working import stopped_by_signals
+from outlive.errors import Invalid
+from outlive.flows.remember_intake import read_mark, write_mark
+from outlive.flows.work_queue import work_queue
+from outlive.settings import Settings
+from outlive.wiring import open_app
+
+WORKERS = 4
+
+
+def run_bot(settings: Settings, *, workers: int, as_json: bool) -> None:
+    """Serve the bot until told to stop; a second signal raises `KeyboardInterrupt`."""
+    try:
+        asyncio.run(_serve(settings, workers=workers, as_json=as_json))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+async def _serve(settings: Settings, *, workers: int, as_json: bool) -> None:
+    def tell(text: str) -> None:
+        if as_json:
+            print_json({"event": "line", "text": text})
+        else:
+            say(text)
+
+    async with open_app(settings, stand_in=True) as app:
+        bot = await open_bot(app)
+        await _check_webhook(bot)
+        await bot.channel.bot.call("setMyCommands", {"commands": menu()})
+        if app.model.provider == "scripted":
+            tell("The scripted model answers: it is not a language model.")
+        tell(f"@{bot.rules.username} takes messages; Ctrl-C stops it.")
+        stop = asyncio.Event()
+        with stopped_by_signals(stop):
+            await _run(bot, stop, workers, tell)
+
+
+async def _check_webhook(bot: Bot) -> None:
+    if url := (await bot.channel.bot.call("getWebhookInfo")).get("url"):
+        raise Invalid(
+            f"the bot has a webhook ({url}), and then Telegram lets nobody poll.",
+            fix="Run `outlive telegram webhook delete`, or serve the webhook instead.",
+        )
+
+
+async def _run(bot: Bot, stop: asyncio.Event, workers: int, tell: Callable[[str], None]) -> None:
+    engine, stores = bot.app.engine, bot.app.stores
+    running = Running(engine)
+    intake = Intake(bot, Controls(bot, running.stop), tell)
+    source = f"telegram:{bot.rules.bot_id}"
+    poller = Poller(
+        bot.channel.bot,
+        engine.clock,
+        intake.take,
+        lambda number: write_mark(engine, stores, source, number),
+        tell,
+        last=await read_mark(engine, stores, source),
+    )
+    watches = [TurnWatch(bot.channel, running, tell) for _ in range(workers)]
+    loops = [
+        work_queue(watch.around(engine), stop, on_event=watch.on_event, on_outcome=watch.on_outcome)
+        for watch in watches
+    ]
+    await _together(stop, [poller.run(stop), *loops])
+
+
+async def _together(stop: asyncio.Event, loops: Sequence[Coroutine[None, None, None]]) -> None:
+    """Run them until all end; the first that fails stops the others in order, and its error is raised."""
+    tasks = [asyncio.ensure_future(loop) for loop in loops]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        stop.set()
+        await asyncio.wait(tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+    for task in tasks:
+        task.result()
