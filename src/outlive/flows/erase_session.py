@@ -2,14 +2,14 @@
 
 Order, so that an erase that was cut off is finished by the next one or by a sweep, and no turn starts in between: the
 head becomes an empty one whose time is over (nobody reads or runs the session from then on), then go the mappings, the
-packs and the local tree, and the head last. The lease is held throughout.
+packs, the appended messages and the local tree, and the head last. The lease is held throughout.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from outlive.core.keys import SessionId, head_key
 from outlive.core.sessions import SESSION_TTL, Head, Summary
@@ -19,6 +19,7 @@ from outlive.flows.find_tasks import tasks_of
 from outlive.flows.hold_lease import Lease, release_quietly, renewed
 from outlive.flows.keep_debug import debug_objects
 from outlive.flows.list_sessions import is_held
+from outlive.flows.message_log import StoredMessages, delete_messages, stored_messages
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.retry import retrying
 from outlive.flows.scan_mappings import Pointer, pointers_to, remove_row
@@ -30,7 +31,7 @@ from outlive.protocols import FileStat, ObjectInfo, Row, Workspace
 
 ROUNDS = 3
 """How often an erase looks again, and removes what came in between."""
-TIERS = ("mappings", "tasks", "packs", "debug logs", "files on this machine", "heads")
+TIERS = ("mappings", "tasks", "packs", "messages", "debug logs", "files on this machine", "heads")
 NOT_COVERED = (
     "messages still in the queue (one that is delivered later starts a new, empty session)",
     "working copies on other machines (never used again, and replaced when their place is needed)",
@@ -76,6 +77,7 @@ class Found:
     """Of the tree on this machine."""
     tasks: Sequence[Row] = ()
     logs: Sequence[ObjectInfo] = ()
+    messages: StoredMessages = field(default_factory=StoredMessages)
 
     def sizes(self) -> dict[str, list[int]]:
         """Bytes of each thing found, by tier."""
@@ -85,7 +87,7 @@ class Found:
         logs = [info.size for info in self.logs]
         files = [stat.size for stat in self.files]
         heads = [len(self.head.body)] if self.head else []
-        return dict(zip(TIERS, (mappings, tasks, packs, logs, files, heads), strict=True))
+        return dict(zip(TIERS, (mappings, tasks, packs, self.messages.sizes, logs, files, heads), strict=True))
 
 
 async def erase_session(
@@ -182,7 +184,8 @@ async def look(engine: Engine, stores: TenantStores, session_id: SessionId, poin
     packs = await list_packs(engine, stores, session_id)
     tasks = await tasks_of(engine, stores, session_id)
     logs = await debug_objects(engine, stores, session_id)
-    return Found(session_id, row, pointers, list(packs.values()), tasks=tasks, logs=logs)
+    messages = await stored_messages(engine, stores, session_id)
+    return Found(session_id, row, pointers, list(packs.values()), tasks=tasks, logs=logs, messages=messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,8 @@ async def _remove(engine: Engine, stores: TenantStores, found: Found, progress: 
     for row in found.tasks:
         await remove_row(engine, stores, row)
     await remove_objects(engine, stores, [info.key for info in (*found.packs, *found.logs)], progress)
+    if found.messages.sizes:
+        await delete_messages(engine, stores, found.session_id)
 
 
 def receipt(
