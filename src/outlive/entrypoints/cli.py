@@ -23,6 +23,7 @@ from outlive.entrypoints.commands.limits_set import limits_set
 from outlive.entrypoints.commands.limits_show import limits_show
 from outlive.entrypoints.commands.limits_start import limits_start
 from outlive.entrypoints.commands.limits_stop import limits_stop
+from outlive.entrypoints.commands.mcp import mcp
 from outlive.entrypoints.commands.profile_check import profile_check
 from outlive.entrypoints.commands.profile_new import profile_new
 from outlive.entrypoints.commands.profile_show import profile_show
@@ -76,6 +77,7 @@ COMMANDS: Commands = {
     "doctor": doctor,
     "sweep": sweep,
     "usage": usage,
+    "mcp": mcp,
 }
 SESSIONS: Commands = {
     "list": sessions_list,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from outlive.core.keys import SessionId
 from outlive.core.message_log import (
@@ -156,7 +157,7 @@ async def sessions_with_messages(engine: Engine, stores: TenantStores) -> list[S
     """Every session that has messages, with a head or without: one request each."""
     found: list[SessionId] = []
     after = ""
-    while rows := await retrying(lambda start=after: stores.table.scan(MESSAGES, after=start, limit=1), engine.clock):
+    while rows := await retrying(partial(stores.table.scan, MESSAGES, after=after, limit=1), engine.clock):
         found.append(SessionId(rows[0].key.split("#")[1]))
         after = message_prefix(found[-1]) + "~"  # behind every number
     return found
