@@ -137,6 +137,12 @@ class Settings(BaseSettings):
     warm_processes: int = Field(4, ge=0, le=1000, description="Agent processes kept alive between turns; 0: none.")
     warm_seconds: float = Field(300.0, gt=0, le=86400, description="How long one may rest before it is ended.")
     warm_memory_mb: int = Field(1024, ge=1, description="Resident memory all of them may take together, in MiB.")
+    state_tokens: int = Field(
+        1500, ge=0, le=100_000, description="Tokens of a session's state that go with a message at most; 0: none."
+    )
+    preferences: Literal["off", "on"] = Field(
+        "off", description="Whether the user's preferences go with a message, too: one more table read for each turn."
+    )
     mcp_tokens: SecretStr | None = Field(
         None, description="Who may use `outlive mcp --http`: `TENANT:TOKEN` pairs, separated by spaces."
     )

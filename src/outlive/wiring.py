@@ -247,6 +247,8 @@ def _policy(settings: Settings) -> Policy:
         region=settings.region,
         quotas=_quotas(settings),
         control_seconds=settings.control_seconds,
+        state_tokens=settings.state_tokens,
+        preferences=settings.preferences == "on",
         approval_seconds=settings.approval_seconds,
         approvers=settings.approvers,
     )

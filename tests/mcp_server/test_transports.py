@@ -83,7 +83,7 @@ async def test_without_a_right_token_nothing_is_answered(tmp_path: Path, token: 
 async def test_a_client_without_a_token_is_told(tmp_path: Path) -> None:
     """The client's own error comes up, instead of an empty memory."""
     async with served(tmp_path) as url:
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.raises(ExceptionGroup):
             async with called_with(url, "wrong"):
                 pass
 

@@ -16,6 +16,8 @@ from outlive.entrypoints.commands.approvals_list import approvals_list
 from outlive.entrypoints.commands.archive_collect import archive_collect
 from outlive.entrypoints.commands.archive_dataset import archive_dataset
 from outlive.entrypoints.commands.archive_verify import archive_verify
+from outlive.entrypoints.commands.cache_invalidate import cache_invalidate
+from outlive.entrypoints.commands.cache_stats import cache_stats
 from outlive.entrypoints.commands.chat import chat
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
@@ -24,6 +26,9 @@ from outlive.entrypoints.commands.limits_show import limits_show
 from outlive.entrypoints.commands.limits_start import limits_start
 from outlive.entrypoints.commands.limits_stop import limits_stop
 from outlive.entrypoints.commands.mcp import mcp
+from outlive.entrypoints.commands.preferences_erase import preferences_erase
+from outlive.entrypoints.commands.preferences_get import preferences_get
+from outlive.entrypoints.commands.preferences_patch import preferences_patch
 from outlive.entrypoints.commands.profile_check import profile_check
 from outlive.entrypoints.commands.profile_new import profile_new
 from outlive.entrypoints.commands.profile_show import profile_show
@@ -96,6 +101,8 @@ QUEUE: Commands = {"depth": queue_depth, "dead": queue_dead, "redrive": queue_re
 
 ARCHIVE: Commands = {"collect": archive_collect, "verify": archive_verify, "dataset": archive_dataset}
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
+PREFERENCES: Commands = {"get": preferences_get, "patch": preferences_patch, "erase": preferences_erase}
+CACHE: Commands = {"stats": cache_stats, "invalidate": cache_invalidate}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
 LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
 APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
@@ -116,6 +123,8 @@ app.add_typer(
 )
 app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go on with it.")
 app.add_typer(_group(ARCHIVE), name="archive", help="Keep what happened, prove that it was not changed, learn from it.")
+app.add_typer(_group(PREFERENCES), name="preferences", help="What users told agents about how they like things.")
+app.add_typer(_group(CACHE), name="cache", help="Kept results of tools: count them, forget them.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
 

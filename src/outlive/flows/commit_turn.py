@@ -57,6 +57,8 @@ class TurnOnDisk:
         self.begun = False
         """The agent has written down what it was asked: from then on the turn can be continued."""
         self.debug_file: Path | None = None
+        self.recalled = ""
+        """What goes in front of the message."""
         self.began = engine.clock.now()
         self.decision: Decided | None = None
         """On the call that the session was waiting for."""

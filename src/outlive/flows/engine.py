@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from outlive.core.compaction import DEFAULT_LIMIT
 from outlive.core.quotas import Quotas
 from outlive.core.state import StateSchema
+from outlive.core.state_filter import BUDGET, StateRules
 from outlive.core.turns import CrashPolicy
 from outlive.flows.read_controls import Controls
 from outlive.flows.share_dictionary import Dictionaries
@@ -45,6 +46,10 @@ class Policy:
     """What each tenant may use where its limits, and those for all, say nothing."""
     control_seconds: float | None = None
     """How old knowledge of the stored limits and the kill switch may be; None: there are none, nothing is read."""
+    state_tokens: int = BUDGET
+    """How much of the state goes with a message at most; 0: none of it."""
+    preferences: bool = False
+    """Whether the user's preferences go with a message, too: one more read of the table for each turn."""
     approval_seconds: float = 1800.0
     """How long a tool call waits for a person before it is no longer to be allowed."""
     approvers: tuple[str, ...] = ()
@@ -69,6 +74,8 @@ class Engine:
     dictionaries: Dictionaries = field(default_factory=Dictionaries)
     state_schema: StateSchema = field(default_factory=StateSchema)
     """What the application says about the state objects of its sessions."""
+    state_rules: StateRules = field(default_factory=StateRules)
+    """Which of their fields a message needs."""
     controls: Controls = field(default_factory=Controls)
 
     def stores(self, tenant: str) -> TenantStores:

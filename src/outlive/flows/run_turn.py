@@ -25,6 +25,7 @@ from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
 from outlive.flows.hydrate_tree import UP_TO_DATE, hydrate_tree
 from outlive.flows.keep_debug import debug_kept
 from outlive.flows.read_ledger import read_line
+from outlive.flows.recall_facts import recall_facts
 from outlive.flows.share_memory import SharedMemory
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
@@ -225,6 +226,8 @@ async def _done(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDon
     if isinstance(decided, Refused):
         return not_taken(lease.head, decided)
     turn.decision = decided
+    if isinstance(asked.allowed, Admitted) and not (continuing or decided):
+        turn.recalled = await recall_facts(turn, trace)
     async with debug_kept(engine, stores, lease, turn.workspace.root, trace) as turn.debug_file:
         with trace.step("agent") as step:
             async with flush_while(turn):
@@ -268,7 +271,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
     turn.has_run = True
     order = AgentTurn(
         root=turn.workspace.root,
-        prompt=None if continuing or turn.decision else turn.inbound.text,
+        prompt=None if continuing or turn.decision else turn.recalled + turn.inbound.text,
         agent_session_id=turn.agent_session_id,
         profile=turn.lease.head.profile,
         max_turns=allowed.max_agent_turns,
