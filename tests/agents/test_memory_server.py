@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,8 +38,8 @@ async def test_the_cli_uses_it_without_asking(bot: Session) -> None:
     )
     assert done.notices == ()
     await bot.ask(script(call("read_messages", session="notes"), DONE), profile="bot")
-    (message,) = json.loads(bot.tool_results()[-1])["messages"]
-    assert (message["id"], message["text"]) == (1, "the door code is 7")
+    assert '"id": 1' in bot.tool_results()[-1]
+    assert "the door code is 7" in bot.tool_results()[-1]
 
 
 async def test_the_cli_shows_the_model_the_named_error(bot: Session) -> None:
