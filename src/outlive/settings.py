@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     preferences: Literal["off", "on"] = Field(
         "off", description="Whether the user's preferences go with a message, too: one more table read for each turn."
     )
+    trace: Literal["off", "on"] = Field(
+        "off", description="Whether the trace of each session's last turn is kept, for `outlive trace show`."
+    )
     mcp_tokens: SecretStr | None = Field(
         None, description="Who may use `outlive mcp --http`: `TENANT:TOKEN` pairs, separated by spaces."
     )

@@ -53,6 +53,7 @@ from outlive.entrypoints.commands.sweep import sweep
 from outlive.entrypoints.commands.task_list import task_list
 from outlive.entrypoints.commands.task_send import task_send
 from outlive.entrypoints.commands.task_show import task_show
+from outlive.entrypoints.commands.trace_show import trace_show
 from outlive.entrypoints.commands.usage import usage
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
@@ -103,6 +104,7 @@ ARCHIVE: Commands = {"collect": archive_collect, "verify": archive_verify, "data
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
 PREFERENCES: Commands = {"get": preferences_get, "patch": preferences_patch, "erase": preferences_erase}
 CACHE: Commands = {"stats": cache_stats, "invalidate": cache_invalidate}
+TRACE: Commands = {"show": trace_show}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
 LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
 APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
@@ -125,6 +127,7 @@ app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go
 app.add_typer(_group(ARCHIVE), name="archive", help="Keep what happened, prove that it was not changed, learn from it.")
 app.add_typer(_group(PREFERENCES), name="preferences", help="What users told agents about how they like things.")
 app.add_typer(_group(CACHE), name="cache", help="Kept results of tools: count them, forget them.")
+app.add_typer(_group(TRACE), name="trace", help="See where the time of a turn went.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
 

@@ -46,6 +46,8 @@ class Policy:
     """What each tenant may use where its limits, and those for all, say nothing."""
     control_seconds: float | None = None
     """How old knowledge of the stored limits and the kill switch may be; None: there are none, nothing is read."""
+    trace: bool = False
+    """Whether the steps and times of each session's last turn are kept: a read and a write of the table per turn."""
     state_tokens: int = BUDGET
     """How much of the state goes with a message at most; 0: none of it."""
     preferences: bool = False

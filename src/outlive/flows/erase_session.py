@@ -18,6 +18,7 @@ from outlive.flows.engine import Engine
 from outlive.flows.find_tasks import tasks_of
 from outlive.flows.hold_lease import Lease, release_quietly, renewed
 from outlive.flows.keep_debug import debug_objects
+from outlive.flows.keep_trace import trace_row
 from outlive.flows.list_sessions import is_held
 from outlive.flows.message_log import StoredMessages, delete_messages, stored_messages
 from outlive.flows.progress import Progress, unwatched
@@ -31,7 +32,7 @@ from outlive.protocols import FileStat, ObjectInfo, Row, Workspace
 
 ROUNDS = 3
 """How often an erase looks again, and removes what came in between."""
-TIERS = ("mappings", "tasks", "packs", "messages", "debug logs", "files on this machine", "heads")
+TIERS = ("mappings", "tasks", "packs", "messages", "debug logs", "traces", "files on this machine", "heads")
 NOT_COVERED = (
     "messages still in the queue (one that is delivered later starts a new, empty session)",
     "working copies on other machines (never used again, and replaced when their place is needed)",
@@ -78,6 +79,7 @@ class Found:
     tasks: Sequence[Row] = ()
     logs: Sequence[ObjectInfo] = ()
     messages: StoredMessages = field(default_factory=StoredMessages)
+    trace: Row | None = None
 
     def sizes(self) -> dict[str, list[int]]:
         """Bytes of each thing found, by tier."""
@@ -86,8 +88,9 @@ class Found:
         packs = [info.size for info in self.packs]
         logs = [info.size for info in self.logs]
         files = [stat.size for stat in self.files]
+        traces = [len(self.trace.body)] if self.trace else []
         heads = [len(self.head.body)] if self.head else []
-        return dict(zip(TIERS, (mappings, tasks, packs, self.messages.sizes, logs, files, heads), strict=True))
+        return dict(zip(TIERS, (mappings, tasks, packs, self.messages.sizes, logs, traces, files, heads), strict=True))
 
 
 async def erase_session(
@@ -185,7 +188,10 @@ async def look(engine: Engine, stores: TenantStores, session_id: SessionId, poin
     tasks = await tasks_of(engine, stores, session_id)
     logs = await debug_objects(engine, stores, session_id)
     messages = await stored_messages(engine, stores, session_id)
-    return Found(session_id, row, pointers, list(packs.values()), tasks=tasks, logs=logs, messages=messages)
+    trace = await trace_row(engine, stores, session_id)
+    return Found(
+        session_id, row, pointers, list(packs.values()), tasks=tasks, logs=logs, messages=messages, trace=trace
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +225,7 @@ async def _files(workspace: Workspace) -> Sequence[FileStat]:
 async def _remove(engine: Engine, stores: TenantStores, found: Found, progress: Progress) -> None:
     for pointer in found.pointers:
         await remove_row(engine, stores, pointer.row)
-    for row in found.tasks:
+    for row in (*found.tasks, *([found.trace] if found.trace else [])):
         await remove_row(engine, stores, row)
     await remove_objects(engine, stores, [info.key for info in (*found.packs, *found.logs)], progress)
     if found.messages.sizes:

@@ -22,8 +22,10 @@ from outlive.flows.find_flushes import find_flushes
 from outlive.flows.find_session import hold_session
 from outlive.flows.hand_over import Deadline, HandedOver
 from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
+from outlive.flows.hot_objects import hot_reads
 from outlive.flows.hydrate_tree import UP_TO_DATE, hydrate_tree
 from outlive.flows.keep_debug import debug_kept
+from outlive.flows.keep_trace import keep_trace
 from outlive.flows.read_ledger import read_line
 from outlive.flows.recall_facts import recall_facts
 from outlive.flows.share_memory import SharedMemory
@@ -99,6 +101,7 @@ async def run_turn(
     except BaseException:
         await asyncio.shield(release_quietly(lease, settled=False))
         raise
+    await keep_trace(engine, stores, lease.head.session_id, trace, turn=turn.line.turn, how=turn.how)
     return turn
 
 
@@ -186,12 +189,12 @@ async def _run(
     engine, stores, lease, trace = asked.engine, asked.stores, asked.lease, asked.trace
     flush = plan.flush if isinstance(plan, Continue) else None
     await engine.agent.drop(workspace.root, unless=None if flush else lease.head.tree)
-    with trace.step("hydrate") as step:
+    with trace.step("hydrate") as step, hot_reads() as reads:
         ref = flush.ref if flush else None
         tree = await asked.deadline.cut(hydrate_tree(engine, stores, lease.head, workspace, flush=ref))
         if tree is None:
             return HandedOver(lease.head.session_id, 0, trace)
-        step.found = f"{tree.how}, packs: {tree.packs_read}, {tree.bytes_read:,} bytes"
+        step.found = f"{tree.how}, packs: {tree.packs_read}, {tree.bytes_read:,} bytes{reads}"
     if search and (line := find_message(await workspace.read(PATH), asked.inbound.message_id)):
         return line, "repeat"
     await workspace.mark_dirty()
