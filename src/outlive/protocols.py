@@ -15,6 +15,7 @@ from outlive.core.approvals import Approval, Decided, DeferredCall
 from outlive.core.records import (
     Absent,
     AgentEvent,
+    AgentTool,
     At,
     DeadLetter,
     Delivery,
@@ -42,6 +43,7 @@ __all__ = [  # the records cross the seams: whoever implements one finds them on
     "Absent",
     "Agent",
     "AgentEvent",
+    "AgentTool",
     "AgentTurn",
     "Approval",
     "At",
@@ -79,9 +81,8 @@ __all__ = [  # the records cross the seams: whoever implements one finds them on
     "Workspaces",
 ]
 
+
 # ---------------------------------------------------------------------------------------------- table
-
-
 class Table(Protocol):
     """Small records with single-record compare-and-set. No transactions, no expiry of its own needed.
 
@@ -131,8 +132,6 @@ class Table(Protocol):
 
 
 # -------------------------------------------------------------------------------------------- objects
-
-
 class Objects(Protocol):
     """Immutable objects: created once, never overwritten.
 
@@ -166,8 +165,6 @@ class Objects(Protocol):
 
 
 # ----------------------------------------------------------------------------------------- hot cache
-
-
 class HotCache(Protocol):
     """Copies of what is durable elsewhere, near at hand for a while: never the source of truth, never a lock.
 
@@ -197,8 +194,6 @@ class HotCache(Protocol):
 
 
 # ---------------------------------------------------------------------------------------------- queue
-
-
 class Queue(Protocol):
     """At-least-once delivery, ordered per group, with a dead-letter queue."""
 
@@ -248,8 +243,6 @@ class Queue(Protocol):
 
 
 # ------------------------------------------------------------------------------------------ workspace
-
-
 class Workspace(Protocol):
     """One session's private tree on this machine: `config/` (the CLI's own files), `work/` (the cwd), `ledger.jsonl`.
 
@@ -310,8 +303,6 @@ class Workspaces(Protocol):
 
 
 # ---------------------------------------------------------------------------------------------- agent
-
-
 @dataclass(frozen=True, slots=True)
 class AgentTurn:
     """What an agent is asked to do."""
@@ -335,6 +326,8 @@ class AgentTurn:
     """Rules that no longer ask in this session; what they cover runs."""
     tree: str = ""
     """What `keep` was told when this very tree was committed, if nothing has touched it since; otherwise empty."""
+    tools: Sequence[AgentTool] = ()
+    """Offered besides the agent's own, where the profile wants them; good for this turn alone."""
 
 
 class Agent(Protocol):
@@ -366,8 +359,6 @@ class Agent(Protocol):
 
 
 # -------------------------------------------------------------------------------------------- channel
-
-
 class Channel(Protocol):
     """Where replies go."""
 
@@ -377,8 +368,6 @@ class Channel(Protocol):
 
 
 # ---------------------------------------------------------------------------------------------- clock
-
-
 class Clock(Protocol):
     """Time, injected so that no test sleeps."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from outlive.core.approvals import Approval, DeferredCall
 
@@ -209,6 +210,18 @@ class Reply:
     text: str
     question: Approval | None = None
     """What it asks, for channels that draw buttons; the text asks the same in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTool:
+    """A tool that a turn gives its agent, beside the agent's own."""
+
+    name: str
+    description: str
+    input_schema: Mapping[str, Any]
+    """JSON Schema of the arguments."""
+    call: Callable[[Mapping[str, Any]], Awaitable[str]]
+    """What the tool says; an `OutliveError` is told to the agent as an error."""
 
 
 Expected = Absent | At

@@ -66,6 +66,11 @@ class TurnOnDisk:
         """The agent was asked."""
         self.flushing = asyncio.Lock()
 
+    @property
+    def user(self) -> str:
+        """Whose preferences count: the sender's, or in a chat of one person the chat's."""
+        return self.inbound.sender or self.inbound.key.chat_id
+
     def labels(self, *, complete: bool) -> dict[str, Any]:
         """What the index of this turn's packs says beside the manifest."""
         return {

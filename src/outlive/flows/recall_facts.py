@@ -42,7 +42,6 @@ async def _state(turn: TurnOnDisk) -> Filtered:
 
 async def _preferences(turn: TurnOnDisk) -> Filtered:
     inbound, stores = turn.inbound, turn.engine.stores(turn.inbound.key.tenant)
-    user = inbound.sender or inbound.key.chat_id
-    kept = await read_preferences(turn.engine, stores, user, turn.lease.head.profile)
+    kept = await read_preferences(turn.engine, stores, turn.user, turn.lease.head.profile)
     rules = StateRules(always=((PREFERENCES,),), never=(), budget=turn.engine.policy.state_tokens or BUDGET)
     return filter_state({PREFERENCES: kept.values} if kept.values else {}, [], inbound.text, rules)

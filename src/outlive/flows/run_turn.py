@@ -32,6 +32,7 @@ from outlive.flows.share_memory import SharedMemory
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
 from outlive.flows.track_task import TrackedTask, tracked
+from outlive.flows.turn_tools import TurnTools
 from outlive.flows.watch_stop import Halt, halted_when_told, stopped_by
 from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
 
@@ -271,7 +272,7 @@ async def _ended(running: asyncio.Task[TurnDone], asked: _Asked, halt: Halt) -> 
 
 
 async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continuing: bool) -> TurnDone:
-    turn.has_run = True
+    turn.has_run, own = True, TurnTools(turn)
     order = AgentTurn(
         root=turn.workspace.root,
         prompt=None if continuing or turn.decision else turn.recalled + turn.inbound.text,
@@ -284,6 +285,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
         lifted_rules=lifted_rules(turn.lease.head, turn.inbound),
         debug_file=turn.debug_file,
         tree=turn.tree,
+        tools=own.tools,
     )
     done: TurnDone | None = None
     async with aclosing(turn.engine.agent.run(order)) as events:
@@ -298,6 +300,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
                     done = event
             if asked.on_event is not None:
                 await asked.on_event(event)
+    own.is_over = True
     if done is None:
         raise AgentFailed(
             "the agent stopped without a result.", fix="See the worker's log; the message is tried again."
