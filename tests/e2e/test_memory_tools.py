@@ -89,7 +89,7 @@ async def test_a_warm_process_works_on_the_turn_that_runs(host: Host) -> None:
 async def test_what_the_agent_keeps_is_lost_with_its_turn(world: Universe, host: Host) -> None:
     """A turn that fails after a patch leaves the state as it was, and so does the next turn."""
     await host.turn(script(keep(city="Bern"), DONE))
-    world.model.order(Fail(400, after=1))
+    world.model.order(Fail(400, times=3, after=1))
     with pytest.raises(AgentFailed):
         await host.turn(script(keep(city="Rome"), DONE))
     assert "Rome" in asked(world)

@@ -23,7 +23,7 @@ from outlive.core.state import (
     encode_change,
     encode_state,
 )
-from outlive.errors import Invalid
+from outlive.errors import Invalid, NotFound
 from outlive.flows.change_state import patched_document
 from outlive.flows.commit_files import MODE
 from outlive.flows.commit_turn import TurnOnDisk
@@ -92,8 +92,10 @@ class TurnTools:
     async def _state(self) -> State:
         turn = self._open()
         schema = turn.engine.state_schema
-        known = {stat.path for stat in await turn.workspace.scan()}
-        return decode_state(await turn.workspace.read(PATH), schema) if PATH in known else empty_state(schema)
+        try:
+            return decode_state(await turn.workspace.read(PATH), schema)
+        except NotFound:
+            return empty_state(schema)
 
     def _open(self) -> TurnOnDisk:
         if self.is_over:
