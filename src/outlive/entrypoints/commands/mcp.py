@@ -22,9 +22,9 @@ def mcp(
     tenant: options.Tenant = None,
     json: options.Json = False,
 ) -> None:
-    """Serve sessions, state, preferences and tool cache as MCP tools.
+    """Serve the memory as MCP tools.
 
-    On stdin and stdout for the tenant of the settings, or with --http for the tenant of the caller's bearer token
+    Sessions, messages, state, preferences and cached tool results. On stdin and stdout for the tenant of the settings, or with --http for the tenant of the caller's bearer token
     (OUTLIVE_MCP_TOKENS). SIGTERM or Ctrl-C ends it.
     """
     from outlive.entrypoints.mcp_serving import serve

@@ -11,9 +11,9 @@ from outlive.entrypoints.output import print_json, print_text, say
 def trace_show(
     session: options.Session, *, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False
 ) -> None:
-    """Draw the steps of a session's last turn: when each began, how long it took, what it found in which tier.
+    """Draw the steps of a session's last turn.
 
-    Traces are kept where the setting `trace` is `on`.
+    When each began, how long it took, and what it found in which tier. Traces are kept where the setting `trace` is `on`.
     """
     from outlive.entrypoints.drawing import drawn_trace, title_of
     from outlive.entrypoints.running import at_session
