@@ -13,7 +13,8 @@ def trace_show(
 ) -> None:
     """Draw the steps of a session's last turn.
 
-    When each began, how long it took, and what it found in which tier. Traces are kept where the setting `trace` is `on`.
+    When each began, how long it took, and what it found in which tier. Traces are kept
+    where the setting `trace` is `on`.
     """
     from outlive.entrypoints.drawing import drawn_trace, title_of
     from outlive.entrypoints.running import at_session
