@@ -16,6 +16,7 @@ from outlive.core.messages import FileRef
 from outlive.core.records import (
     Absent,
     AgentEvent,
+    AgentTool,
     At,
     DeadLetter,
     Delivery,
@@ -40,16 +41,15 @@ from outlive.core.records import (
 )
 
 __all__ = [  # the records cross the seams: whoever implements one finds them on this page, too
-    "Absent", "Agent", "AgentEvent", "AgentTurn", "Approval", "At", "Channel", "Clock", "DeadLetter", "Decided",
-    "DeferredCall", "Delivery", "Expected", "FileContent", "FileRef", "FileStat", "Free", "Hold", "HotCache", "Keep",
-    "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents",
+    "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Channel", "Clock", "DeadLetter",
+    "Decided", "DeferredCall", "Delivery", "Expected", "FileContent", "FileRef", "FileStat", "Free", "Hold", "HotCache",
+    "Keep", "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents",
     "QueueDepth", "Reply", "Row", "SessionSeen", "Table", "TextPart", "ToolFinished", "ToolStarted", "TurnDone",
     "Usage", "Workspace", "Workspaces",
 ]  # fmt: skip
 
+
 # ---------------------------------------------------------------------------------------------- table
-
-
 class Table(Protocol):
     """Small records with single-record compare-and-set. No transactions, no expiry of its own needed.
 
@@ -99,8 +99,6 @@ class Table(Protocol):
 
 
 # -------------------------------------------------------------------------------------------- objects
-
-
 class Objects(Protocol):
     """Immutable objects: created once, never overwritten.
 
@@ -309,6 +307,8 @@ class AgentTurn:
     """Rules that no longer ask in this session; what they cover runs."""
     tree: str = ""
     """What `keep` was told when this very tree was committed, if nothing has touched it since; otherwise empty."""
+    tools: Sequence[AgentTool] = ()
+    """Offered besides the agent's own, where the profile wants them; good for this turn alone."""
 
 
 class Agent(Protocol):

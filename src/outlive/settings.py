@@ -177,6 +177,18 @@ class Settings(BaseSettings):
     give_up_seconds: float = Field(
         86400.0, gt=0, description="How long a reply is tried again that its channel cannot take."
     )
+    state_tokens: int = Field(
+        1500, ge=0, le=100_000, description="Tokens of a session's state that go with a message at most; 0: none."
+    )
+    preferences: Literal["off", "on"] = Field(
+        "off", description="Whether the user's preferences go with a message, too: one more table read for each turn."
+    )
+    trace: Literal["off", "on"] = Field(
+        "off", description="Whether the trace of each session's last turn is kept, for `outlive trace show`."
+    )
+    mcp_tokens: SecretStr | None = Field(
+        None, description="Who may use `outlive mcp --http`: `TENANT:TOKEN` pairs, separated by spaces."
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")

@@ -273,6 +273,9 @@ def _policy(settings: Settings) -> Policy:
         region=settings.region,
         quotas=_quotas(settings),
         control_seconds=settings.control_seconds,
+        trace=settings.trace == "on",
+        state_tokens=settings.state_tokens,
+        preferences=settings.preferences == "on",
         approval_seconds=settings.approval_seconds,
         approvers=settings.approvers,
     )

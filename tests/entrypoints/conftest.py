@@ -142,6 +142,10 @@ class Outlive:
             self.monkeypatch.setattr(f"outlive.entrypoints.{module}.open_app", partial(open_app, agent=agent))
 
 
+NO_REPLIES_LEFT = {"undelivered_sessions": 0, "dead_replies": 0}
+"""What `queue depth` says when every reply has gone out."""
+
+
 @pytest.fixture
 def outlive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Outlive:
     """The command, with no setting but its folders, and turns that are answered at once."""

@@ -15,7 +15,7 @@ import typer
 
 from outlive import errors
 from outlive.entrypoints import cli
-from tests.entrypoints.conftest import Outlive
+from tests.entrypoints.conftest import NO_REPLIES_LEFT, Outlive
 
 HEAVY = ("claude_agent_sdk", "obstore", "starlette", "pydantic_settings", "asyncio", "sqlite3", "rich", "structlog")
 COMMANDS = [
@@ -112,7 +112,7 @@ def test_errors_are_json_when_asked(outlive: Outlive, asked: str) -> None:
 def test_the_variable_asks_for_json_data_as_well(outlive: Outlive) -> None:
     """`OUTLIVE_JSON` makes a command print its JSON document, and is no unknown setting."""
     outlive.monkeypatch.setenv("OUTLIVE_JSON", "1")
-    assert outlive("queue", "depth").json == {"waiting": 0, "in_flight": 0, "dead": 0}
+    assert outlive("queue", "depth").json == {"waiting": 0, "in_flight": 0, "dead": 0, **NO_REPLIES_LEFT}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), typer.Abort()])

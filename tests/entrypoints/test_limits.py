@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.entrypoints.conftest import Outlive
+from tests.entrypoints.conftest import NO_REPLIES_LEFT, Outlive
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_the_worker_tells_that_it_refused(outlive: Outlive) -> None:
     events = outlive("worker", "--turns", "1", "--json").events
     (turn,) = [event for event in events if event["event"] == "turn"]
     assert (turn["how"], turn["reply"]) == ("refused", "Stopped by the operator: the bill")
-    assert outlive.ok("queue", "depth") == {"waiting": 0, "in_flight": 0, "dead": 0}
+    assert outlive.ok("queue", "depth") == {"waiting": 0, "in_flight": 0, "dead": 0, **NO_REPLIES_LEFT}
 
 
 def test_chat_shows_the_refusal_once(outlive: Outlive) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.entrypoints.conftest import Outlive
+from tests.entrypoints.conftest import NO_REPLIES_LEFT, Outlive
 
 
 @pytest.fixture
@@ -20,14 +20,14 @@ def test_a_letter_waits_again_and_is_answered(outlive: Outlive, letters: list[st
     """A redriven letter is a waiting message, which a worker answers; the others stay dead."""
     done = outlive("queue", "redrive", letters[1])
     assert (done.code, done.out) == (0, letters[1] + "\n")
-    assert outlive.ok("queue", "depth") == {"waiting": 1, "in_flight": 0, "dead": 2}
+    assert outlive.ok("queue", "depth") == {"waiting": 1, "in_flight": 0, "dead": 2, **NO_REPLIES_LEFT}
     assert outlive("worker", "--once", "--json").events[1]["session_key"] == "local:console:chat-1:default"
 
 
 def test_all_letters_wait_again(outlive: Outlive, letters: list[str]) -> None:
     """`--all` redrives every letter there is."""
     assert outlive.ok("queue", "redrive", "--all") == {"redriven": letters}
-    assert outlive.ok("queue", "depth") == {"waiting": 3, "in_flight": 0, "dead": 0}
+    assert outlive.ok("queue", "depth") == {"waiting": 3, "in_flight": 0, "dead": 0, **NO_REPLIES_LEFT}
 
 
 def test_a_letter_that_is_not_there_is_told(outlive: Outlive, letters: list[str]) -> None:

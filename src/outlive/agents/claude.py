@@ -19,6 +19,7 @@ from claude_agent_sdk import (
     ClaudeSDKClient,
     HookCallback,
     HookMatcher,
+    McpSdkServerConfig,
     Message,
     ResultMessage,
     StreamEvent,
@@ -29,6 +30,7 @@ from claude_agent_sdk import (
     Transport,
     UserMessage,
 )
+from claude_agent_sdk.types import McpServerConfig
 
 from outlive.agents.approval_gate import Gate, Handover
 from outlive.agents.approval_rules import parse_rules
@@ -40,7 +42,8 @@ from outlive.agents.options import CliOptions, arguments, environment
 from outlive.agents.outcome import failure, stop_reason, tool_summary
 from outlive.agents.profiles import Profile, Profiles
 from outlive.agents.running import Cli, Run
-from outlive.agents.servers import Server, server_faults
+from outlive.agents.servers import SESSION, Server, server_faults
+from outlive.agents.session_tools import SessionTools
 from outlive.agents.start import Start, prepare, prepare_again, tidy, with_question
 from outlive.agents.transcript import SYNTHETIC, forget_turn
 from outlive.agents.warm import WarmProcesses
@@ -79,10 +82,7 @@ class ClaudeAgent:
         isolation: Isolation | None = None,
         warm: WarmProcesses[Cli] | None = None,
     ) -> None:
-        """`turn_seconds` is the wall time after which a turn is ended; `Invalid` for no model or a broken rule.
-
-        With `warm` a CLI stays behind its turn and may serve the next one; without it, it ends with its turn.
-        """
+        """A turn ends after `turn_seconds`; with `warm` its CLI stays. `Invalid` for no model or a broken rule."""
         model_variables(model, os.environ)
         self._model, self._profiles, self._turn_seconds = model, profiles, turn_seconds
         self._options, self._isolation = options or CliOptions(), isolation or Isolation()
@@ -145,8 +145,10 @@ class ClaudeAgent:
         if start.done:
             return start
         wire = self._wire(start)
-        client = ClaudeSDKClient(_sdk_options(start.equipment.skills, _gate(start, wire)), transport=wire)
-        return Run(start, Cli(start, wire, client, recipe, self._warm.home if self._warm else None), _reader(start))
+        tools, home = SessionTools(turn.tools), self._warm.home if self._warm else None
+        options = _sdk_options(profile, start.equipment.skills, _gate(start, wire), tools)
+        client = ClaudeSDKClient(options, transport=wire)
+        return Run(start, Cli(start, wire, client, recipe, home, tools), _reader(start))
 
     async def _answered(self, start: Start) -> AsyncGenerator[AgentEvent, None]:
         """The turn had come to its end before: there is nobody to ask."""
@@ -272,7 +274,7 @@ def _gate(start: Start, wire: Wire) -> Gate | None:
     return Gate(start.rules, turn.lifted_rules, wire.batch, cwd=cwd, allowed=start.allowed)
 
 
-def _sdk_options(skills: list[str], gate: Gate | None) -> ClaudeAgentOptions:
+def _sdk_options(profile: Profile, skills: list[str], gate: Gate | None, tools: SessionTools) -> ClaudeAgentOptions:
     """What the SDK tells the CLI once it runs; everything else is in its arguments and its environment."""
     return ClaudeAgentOptions(
         system_prompt={"type": "custom", "prompt": "", "snapshot": False},  # a changed prompt reaches live sessions
@@ -280,8 +282,13 @@ def _sdk_options(skills: list[str], gate: Gate | None) -> ClaudeAgentOptions:
         verbatim_prompts=True,  # otherwise "@/any/file" in a message reads the file, and "/clear" forgets the session
         setting_sources=[],
         strict_mcp_config=True,
+        mcp_servers=_own_server(tools) if profile.settings.memory_tools else {},
         hooks={"PreToolUse": [HookMatcher(hooks=[cast("HookCallback", gate)], timeout=GATE_SECONDS)]} if gate else None,
     )
+
+
+def _own_server(tools: SessionTools) -> dict[str, McpServerConfig]:
+    return {SESSION: McpSdkServerConfig(type="sdk", name=SESSION, instance=tools.server)}
 
 
 # ----------------------------------------------------------------------------------------------- reading

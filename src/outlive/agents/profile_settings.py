@@ -10,7 +10,7 @@ from outlive.agents.permission_rules import check_rules, check_tools
 from outlive.errors import Invalid
 
 SETTINGS_FILE = "settings.json"
-KEYS = ("tools", "extra_tools", "permissions", "model", "memory", "max_turns", "max_usd")
+KEYS = ("tools", "extra_tools", "permissions", "model", "memory", "memory_tools", "max_turns", "max_usd")
 PERMISSIONS = ("allow", "deny", "ask")
 
 
@@ -29,6 +29,8 @@ class ProfileSettings:
     model: str | None = None
     memory: bool = False
     """Whether the CLI's own memory is on; it lies in the session's tree and is kept with it."""
+    memory_tools: bool = False
+    """Whether the agent is given tools for the session's state and the user's preferences."""
     max_turns: int | None = None
     max_usd: float | None = None
 
@@ -47,6 +49,7 @@ def read_settings(file: JsonFile | None) -> ProfileSettings:
         extra_tools=check_tools(file, ("extra_tools",), given.get("extra_tools", [])),
         model=file.text(("model",), given["model"]) if "model" in given else None,
         memory=file.flag(("memory",), given.get("memory", False)),
+        memory_tools=file.flag(("memory_tools",), given.get("memory_tools", False)),
         max_turns=_max_turns(file, given.get("max_turns")),
         max_usd=_max_usd(file, given.get("max_usd")),
         **{name: check_rules(file, ("permissions", name), rules.get(name, [])) for name in PERMISSIONS},

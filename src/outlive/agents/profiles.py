@@ -13,7 +13,7 @@ from outlive.agents.options import TOOLS
 from outlive.agents.profile_digest import digest_profile
 from outlive.agents.profile_files import read_json, read_text
 from outlive.agents.profile_settings import SETTINGS_FILE, ProfileSettings, read_settings
-from outlive.agents.servers import SERVERS_FILE, Server, read_servers
+from outlive.agents.servers import ENTRY, SERVERS_FILE, Server, read_servers
 from outlive.agents.skills import Skill, read_skills
 from outlive.agents.subagents import AGENTS_FILE, Subagent, read_subagents
 from outlive.errors import Invalid
@@ -49,8 +49,9 @@ class Profile:
 
     @property
     def running_servers(self) -> tuple[Server, ...]:
-        """The servers that are switched on."""
-        return tuple(server for server in self.servers if server.enabled)
+        """The servers that are switched on, our own among them where the settings want its tools."""
+        own = (ENTRY,) if self.settings.memory_tools else ()
+        return (*(server for server in self.servers if server.enabled), *own)
 
 
 class Profiles:

@@ -13,6 +13,8 @@ from outlive.errors import AgentFailed
 
 SERVERS_FILE = "mcp.json"
 MAX_SERVERS = 50
+SESSION = "session"
+"""The name of the server with the turn's own tools: no profile's server may have it."""
 START_SECONDS = 20
 """How long a server may take to start before the turn goes on without it (or fails, when it is required)."""
 SWITCHES = ("enabled", "required")
@@ -50,6 +52,10 @@ class Server:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+ENTRY = Server(SESSION, {"command": "the worker itself"}, {"type": "sdk", "name": SESSION})
+"""How the server with the turn's own tools is named to the CLI: its calls come back over the CLI's own wire."""
+
+
 def read_servers(file: JsonFile | None, variables: Mapping[str, str]) -> tuple[Server, ...]:
     """The servers of a profile; `Invalid` names the file, the line and the fix.
 
@@ -68,6 +74,8 @@ def read_servers(file: JsonFile | None, variables: Mapping[str, str]) -> tuple[S
 def _server(file: JsonFile, name: str, at: At, value: object, variables: Mapping[str, str]) -> Server:
     if not _NAME.fullmatch(name):
         file.refuse(at, f"{name!r} is not a server's name.", fix="Use letters, digits, - and single _, 64 at most.")
+    if name == SESSION:
+        file.refuse(at, f"{name!r} is the name of outlive's own server.", fix="Choose another name.")
     fields = file.table(at, value)
     if ("url" in fields) == ("command" in fields):
         file.refuse(at, f"MCP server {name!r} is neither one over HTTP nor a command.", fix=KIND_FIX)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from outlive.core.approvals import Approval, DeferredCall
 
@@ -215,6 +216,18 @@ class Reply:
     """`interrupted` when somebody stopped the turn; the text is what there was by then."""
     progress: str = ""
     """What the channel's last `Undelivered` said about how far it got; empty at the first try."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTool:
+    """A tool that a turn gives its agent, beside the agent's own."""
+
+    name: str
+    description: str
+    input_schema: Mapping[str, Any]
+    """JSON Schema of the arguments."""
+    call: Callable[[Mapping[str, Any]], Awaitable[str]]
+    """What the tool says; an `OutliveError` is told to the agent as an error."""
 
 
 Expected = Absent | At

@@ -67,6 +67,12 @@ def cache_key(profile: str, tool: str, parameters: dict[str, Any]) -> CacheKey:
     return CacheKey(profile, tool, canonical(parameters))
 
 
+def tool_prefixes(profile: str, tool: str) -> tuple[str, str]:
+    """What the records of a tool's results, and those of their uses, start with."""
+    key = cache_key(profile, tool, {})
+    return f"{key.record.rpartition('#')[0]}#", f"{key.hits.rpartition('#')[0]}#"
+
+
 def canonical(parameters: object) -> str:
     """Parameters as one text: names sorted, 1.0 written as 1; `Invalid` for what is not JSON."""
     try:

@@ -16,6 +16,8 @@ from outlive.entrypoints.commands.approvals_list import approvals_list
 from outlive.entrypoints.commands.archive_collect import archive_collect
 from outlive.entrypoints.commands.archive_dataset import archive_dataset
 from outlive.entrypoints.commands.archive_verify import archive_verify
+from outlive.entrypoints.commands.cache_invalidate import cache_invalidate
+from outlive.entrypoints.commands.cache_stats import cache_stats
 from outlive.entrypoints.commands.chat import chat
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
@@ -27,6 +29,10 @@ from outlive.entrypoints.commands.link_create import link_create
 from outlive.entrypoints.commands.link_list import link_list
 from outlive.entrypoints.commands.link_redeem import link_redeem
 from outlive.entrypoints.commands.link_remove import link_remove
+from outlive.entrypoints.commands.mcp import mcp
+from outlive.entrypoints.commands.preferences_erase import preferences_erase
+from outlive.entrypoints.commands.preferences_get import preferences_get
+from outlive.entrypoints.commands.preferences_patch import preferences_patch
 from outlive.entrypoints.commands.profile_check import profile_check
 from outlive.entrypoints.commands.profile_new import profile_new
 from outlive.entrypoints.commands.profile_show import profile_show
@@ -62,6 +68,7 @@ from outlive.entrypoints.commands.telegram_unpair import telegram_unpair
 from outlive.entrypoints.commands.telegram_webhook_delete import telegram_webhook_delete
 from outlive.entrypoints.commands.telegram_webhook_info import telegram_webhook_info
 from outlive.entrypoints.commands.telegram_webhook_set import telegram_webhook_set
+from outlive.entrypoints.commands.trace_show import trace_show
 from outlive.entrypoints.commands.usage import usage
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
@@ -91,6 +98,7 @@ COMMANDS: Commands = {
     "doctor": doctor,
     "sweep": sweep,
     "usage": usage,
+    "mcp": mcp,
 }
 SESSIONS: Commands = {
     "list": sessions_list,
@@ -117,6 +125,9 @@ SCHEDULE: Commands = {"add": schedule_add, "list": schedule_list, "remove": sche
 
 ARCHIVE: Commands = {"collect": archive_collect, "verify": archive_verify, "dataset": archive_dataset}
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
+PREFERENCES: Commands = {"get": preferences_get, "patch": preferences_patch, "erase": preferences_erase}
+CACHE: Commands = {"stats": cache_stats, "invalidate": cache_invalidate}
+TRACE: Commands = {"show": trace_show}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
 LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
 APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
@@ -150,6 +161,9 @@ telegram.add_typer(
     _group(WEBHOOK), name="webhook", help="Let Telegram send updates to a URL instead of polling for them."
 )
 app.add_typer(telegram, name="telegram", help="Serve a Telegram bot, and say who may talk to it.")
+app.add_typer(_group(PREFERENCES), name="preferences", help="What users told agents about how they like things.")
+app.add_typer(_group(CACHE), name="cache", help="Kept results of tools: count them, forget them.")
+app.add_typer(_group(TRACE), name="trace", help="See where the time of a turn went.")
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 app.add_typer(_group(LINK), name="link", help="Bring several channels of one person to one session.")
 app.add_typer(_group(SCHEDULE), name="schedule", help="Send messages by themselves, once or again and again.")

@@ -52,3 +52,7 @@ Channel = Annotated[
 ]
 Everyone = Annotated[bool, typer.Option("--all", help="For all tenants, instead of one.")]
 Everything = Annotated[bool, typer.Option("--all", help="Every session of the tenant.")]
+
+PreferencesUser = Annotated[str, typer.Argument(help="The user: a message's sender, or its chat id.")]
+AgentName = Annotated[str, typer.Option("--agent", help="The agent, by its profile.")]
+ToolName = Annotated[str, typer.Argument(help="The tool's name, `SERVER/TOOL` for one of an MCP server.")]

@@ -133,15 +133,16 @@ async def _change(
 ) -> Change | None:
     """What the patch does to the state as it is now."""
     if expected is None or expected == now.version:
-        return change_between(now, _apply(now.document, patch), at=at, by=by)
+        return change_between(now, patched_document(now.document, patch), at=at, by=by)
     history = await _history(tree)
     base = state_at(history, expected, schema)
-    change = change_between(base, _apply(base.document, patch), at=at, by=by)
+    change = change_between(base, patched_document(base.document, patch), at=at, by=by)
     since = [each for each in history if each.version > expected]
     return None if change is None else rebased(change, since, now)
 
 
-def _apply(document: Document, patch: Patch) -> Document:
+def patched_document(document: Document, patch: Patch) -> Document:
+    """The document after the patch; `Invalid` for one that cannot be applied."""
     match patch:
         case Mapping():
             patched = merge_patch(document, patch)

@@ -57,12 +57,19 @@ class TurnOnDisk:
         self.begun = False
         """The agent has written down what it was asked: from then on the turn can be continued."""
         self.debug_file: Path | None = None
+        self.recalled = ""
+        """What goes in front of the message."""
         self.began = engine.clock.now()
         self.decision: Decided | None = None
         """On the call that the session was waiting for."""
         self.has_run = False
         """The agent was asked."""
         self.flushing = asyncio.Lock()
+
+    @property
+    def user(self) -> str:
+        """Whose preferences count: the sender's, or in a chat of one person the chat's."""
+        return self.inbound.sender or self.inbound.key.chat_id
 
     def labels(self, *, complete: bool) -> dict[str, Any]:
         """What the index of this turn's packs says beside the manifest."""

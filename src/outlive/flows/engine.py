@@ -9,6 +9,7 @@ from outlive.core.compaction import DEFAULT_LIMIT
 from outlive.core.controls import WhileBusy
 from outlive.core.quotas import Quotas
 from outlive.core.state import StateSchema
+from outlive.core.state_filter import BUDGET, StateRules
 from outlive.core.turns import CrashPolicy
 from outlive.flows.live_texts import LiveTexts
 from outlive.flows.read_controls import Controls
@@ -59,6 +60,12 @@ class Policy:
     """What each tenant may use where its limits, and those for all, say nothing."""
     control_seconds: float | None = None
     """How old knowledge of the stored limits and the kill switch may be; None: there are none, nothing is read."""
+    trace: bool = False
+    """Whether the steps and times of each session's last turn are kept: a read and a write of the table per turn."""
+    state_tokens: int = BUDGET
+    """How much of the state goes with a message at most; 0: none of it."""
+    preferences: bool = False
+    """Whether the user's preferences go with a message, too: one more read of the table for each turn."""
     approval_seconds: float = 1800.0
     """How long a tool call waits for a person before it is no longer to be allowed."""
     approvers: tuple[str, ...] = ()
@@ -83,6 +90,8 @@ class Engine:
     dictionaries: Dictionaries = field(default_factory=Dictionaries)
     state_schema: StateSchema = field(default_factory=StateSchema)
     """What the application says about the state objects of its sessions."""
+    state_rules: StateRules = field(default_factory=StateRules)
+    """Which of their fields a message needs."""
     controls: Controls = field(default_factory=Controls)
     running: RunningTurns = field(default_factory=RunningTurns)
     live: LiveTexts = field(default_factory=LiveTexts)

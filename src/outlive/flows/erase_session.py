@@ -2,14 +2,14 @@
 
 Order, so that an erase that was cut off is finished by the next one or by a sweep, and no turn starts in between: the
 head becomes an empty one whose time is over (nobody reads or runs the session from then on), then go the mappings, the
-packs and the local tree, and the head last. The lease is held throughout.
+packs, the appended messages and the local tree, and the head last. The lease is held throughout.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from outlive.core.keys import SessionId, head_key
 from outlive.core.sessions import SESSION_TTL, Head, Summary
@@ -18,7 +18,9 @@ from outlive.flows.engine import Engine
 from outlive.flows.find_tasks import tasks_of
 from outlive.flows.hold_lease import Lease, release_quietly, renewed
 from outlive.flows.keep_debug import debug_objects
+from outlive.flows.keep_trace import trace_row
 from outlive.flows.list_sessions import is_held
+from outlive.flows.message_log import StoredMessages, delete_messages, stored_messages
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.retry import retrying
 from outlive.flows.scan_mappings import Pointer, pointers_to, remove_row
@@ -31,7 +33,9 @@ from outlive.protocols import FileStat, ObjectInfo, Row, Workspace
 
 ROUNDS = 3
 """How often an erase looks again, and removes what came in between."""
-TIERS = ("mappings", "tasks", "packs", "debug logs", "files on this machine", "records", "heads")
+TIERS = (
+    "mappings", "tasks", "packs", "messages", "debug logs", "traces", "files on this machine", "records", "heads",
+)  # fmt: skip
 NOT_COVERED = (
     "messages still in the queue (one that is delivered later starts a new, empty session)",
     "working copies on other machines (never used again, and replaced when their place is needed)",
@@ -79,6 +83,8 @@ class Found:
     logs: Sequence[ObjectInfo] = ()
     notes: Sequence[Row] = ()
     """Live text, stops, replies that were given up."""
+    messages: StoredMessages = field(default_factory=StoredMessages)
+    trace: Row | None = None
 
     def sizes(self) -> dict[str, list[int]]:
         """Bytes of each thing found, by tier."""
@@ -88,8 +94,10 @@ class Found:
         logs = [info.size for info in self.logs]
         files = [stat.size for stat in self.files]
         notes = [len(row.body) for row in self.notes]
+        traces = [len(self.trace.body)] if self.trace else []
         heads = [len(self.head.body)] if self.head else []
-        return dict(zip(TIERS, (mappings, tasks, packs, logs, files, notes, heads), strict=True))
+        found = (mappings, tasks, packs, self.messages.sizes, logs, traces, files, notes, heads)
+        return dict(zip(TIERS, found, strict=True))
 
 
 async def erase_session(
@@ -187,7 +195,19 @@ async def look(engine: Engine, stores: TenantStores, session_id: SessionId, poin
     tasks = await tasks_of(engine, stores, session_id)
     logs = await debug_objects(engine, stores, session_id)
     notes = await session_notes(engine, stores, session_id)
-    return Found(session_id, row, pointers, list(packs.values()), tasks=tasks, logs=logs, notes=notes)
+    messages = await stored_messages(engine, stores, session_id)
+    trace = await trace_row(engine, stores, session_id)
+    return Found(
+        session_id,
+        row,
+        pointers,
+        list(packs.values()),
+        tasks=tasks,
+        logs=logs,
+        notes=notes,
+        messages=messages,
+        trace=trace,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +241,11 @@ async def _files(workspace: Workspace) -> Sequence[FileStat]:
 async def _remove(engine: Engine, stores: TenantStores, found: Found, progress: Progress) -> None:
     for pointer in found.pointers:
         await remove_row(engine, stores, pointer.row)
-    for row in (*found.tasks, *found.notes):
+    for row in (*found.tasks, *found.notes, *([found.trace] if found.trace else [])):
         await remove_row(engine, stores, row)
     await remove_objects(engine, stores, [info.key for info in (*found.packs, *found.logs)], progress)
+    if found.messages.sizes:
+        await delete_messages(engine, stores, found.session_id)
 
 
 def receipt(

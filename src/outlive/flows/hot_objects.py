@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from hashlib import blake2b
 
 from outlive.errors import Unavailable
@@ -15,6 +18,33 @@ MAX_BYTES = 256 * 1024
 PAUSE_SECONDS = 5.0
 """How long a cache that failed is left alone: a turn must not wait for it again and again."""
 _DIGEST = 16
+
+
+@dataclass(slots=True)
+class HotReads:
+    """How the reads of one block went."""
+
+    hits: int = 0
+    misses: int = 0
+
+    def __str__(self) -> str:
+        """For a trace; empty where there is no hot tier, or nothing was read."""
+        asked = self.hits + self.misses
+        return f", hot tier: {self.hits} of {asked}" if asked else ""
+
+
+_READS: ContextVar[HotReads | None] = ContextVar("hot_reads", default=None)
+
+
+@contextmanager
+def hot_reads() -> Iterator[HotReads]:
+    """Count the reads that the block makes, and no other turn's."""
+    reads = HotReads()
+    token = _READS.set(reads)
+    try:
+        yield reads
+    finally:
+        _READS.reset(token)
 
 
 class HotObjects:
@@ -39,11 +69,11 @@ class HotObjects:
         await self._keep(key, data)
 
     async def get(self, key: str) -> bytes:
-        copy = await self._copy(key)
+        copy, reads = await self._copy(key), _READS.get() or HotReads()
         if copy is not None:
-            self.hits += 1
+            self.hits, reads.hits = self.hits + 1, reads.hits + 1
             return copy
-        self.misses += 1
+        self.misses, reads.misses = self.misses + 1, reads.misses + 1
         data = await self._objects.get(key)
         await self._keep(key, data)
         return data

@@ -25,14 +25,18 @@ from outlive.flows.find_flushes import find_flushes
 from outlive.flows.find_session import hold_session
 from outlive.flows.hand_over import Deadline, HandedOver
 from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
+from outlive.flows.hot_objects import hot_reads
 from outlive.flows.hydrate_tree import UP_TO_DATE, hydrate_tree
 from outlive.flows.keep_debug import debug_kept
+from outlive.flows.keep_trace import keep_trace
 from outlive.flows.live_text import shown_live
 from outlive.flows.read_ledger import read_line
+from outlive.flows.recall_facts import recall_facts
 from outlive.flows.share_memory import SharedMemory
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
 from outlive.flows.track_task import TrackedTask, tracked
+from outlive.flows.turn_tools import TurnTools
 from outlive.flows.watch_stop import Halt, halted_when_told, stopped_by
 from outlive.flows.watch_turn import as_begun, watched
 from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
@@ -103,6 +107,7 @@ async def run_turn(
     except BaseException:
         await asyncio.shield(release_quietly(lease, settled=False))
         raise
+    await keep_trace(engine, stores, lease.head.session_id, trace, turn=turn.line.turn, how=turn.how)
     return turn
 
 
@@ -203,12 +208,12 @@ async def _run(
     engine, stores, lease, trace = asked.engine, asked.stores, asked.lease, asked.trace
     flush = plan.flush if isinstance(plan, Continue) else None
     await engine.agent.drop(workspace.root, unless=None if flush else lease.head.tree)
-    with trace.step("hydrate") as step:
+    with trace.step("hydrate") as step, hot_reads() as reads:
         ref = flush.ref if flush else None
         tree = await asked.deadline.cut(hydrate_tree(engine, stores, lease.head, workspace, flush=ref))
         if tree is None:
             return HandedOver(lease.head.session_id, 0, trace)
-        step.found = f"{tree.how}, packs: {tree.packs_read}, {tree.bytes_read:,} bytes"
+        step.found = f"{tree.how}, packs: {tree.packs_read}, {tree.bytes_read:,} bytes{reads}"
     if search and (line := find_message(await workspace.read(PATH), asked.inbound.message_id)):
         return line, "repeat"
     await workspace.mark_dirty()
@@ -248,6 +253,8 @@ async def _done(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDon
     if isinstance(decided, Refused):
         return not_taken(lease.head, decided)
     turn.decision = decided
+    if isinstance(asked.allowed, Admitted) and not (continuing or decided):
+        turn.recalled = await recall_facts(turn, trace)
     async with debug_kept(engine, stores, lease, turn.workspace.root, trace) as turn.debug_file:
         with trace.step("agent") as step:
             async with flush_while(turn), watched(turn):
@@ -288,10 +295,10 @@ async def _ended(running: asyncio.Task[TurnDone], asked: _Asked, halt: Halt) -> 
 
 
 async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continuing: bool) -> TurnDone:
-    turn.has_run = True
+    turn.has_run, own = True, TurnTools(turn)
     order = AgentTurn(
         root=turn.workspace.root,
-        prompt=None if continuing or turn.decision else whole_text(turn.inbound),
+        prompt=None if continuing or turn.decision else turn.recalled + whole_text(turn.inbound),
         agent_session_id=turn.agent_session_id,
         profile=turn.lease.head.profile,
         max_turns=allowed.max_agent_turns,
@@ -301,6 +308,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
         lifted_rules=lifted_rules(turn.lease.head, turn.inbound),
         debug_file=turn.debug_file,
         tree=turn.tree,
+        tools=own.tools,
     )
     done: TurnDone | None = None
     async with aclosing(turn.engine.agent.run(order)) as events:
@@ -315,6 +323,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
                     done = event
             if asked.on_event is not None:
                 await asked.on_event(event)
+    own.is_over = True
     if done is None:
         raise AgentFailed(
             "the agent stopped without a result.", fix="See the worker's log; the message is tried again."

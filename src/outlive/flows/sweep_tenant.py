@@ -16,6 +16,7 @@ from outlive.flows.find_sessions import id_of, scan_heads, sessions_of_tenant
 from outlive.flows.find_tasks import expired_tasks
 from outlive.flows.hold_lease import release_quietly
 from outlive.flows.keep_debug import debug_objects
+from outlive.flows.message_log import delete_messages, sessions_with_messages
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.scan_mappings import Pointer, remove_row, scan_mappings
 from outlive.flows.session_notes import sweep_notes
@@ -41,7 +42,7 @@ class TenantSwept:
     abandoned: list[SessionId] = field(default_factory=list)
     """Erased because they never had a turn and no key points at them."""
     headless: list[SessionId] = field(default_factory=list)
-    """Packs without a session, removed: written by a worker that hung while its session was erased."""
+    """Packs and messages without a session, removed: written by a worker that hung while its session was erased."""
     mappings: int = 0
     """Expired ones, removed."""
     tasks: int = 0
@@ -118,10 +119,10 @@ async def _erase(
 
 
 async def _sweep_headless(engine: Engine, stores: TenantStores, done: TenantSwept) -> None:
-    """A session's head is written before its first pack and removed after its last: without one, packs are nobody's."""
-    with_packs = await sessions_with_packs(engine, stores)
+    """A session's head is written before its first part and removed after its last: without one, they are nobody's."""
+    with_parts = {*await sessions_with_packs(engine, stores), *await sessions_with_messages(engine, stores)}
     known = set(await sessions_of_tenant(engine, stores))
-    for session_id in with_packs:
+    for session_id in sorted(with_parts):
         if session_id in known:
             continue
         packs = await list_packs(engine, stores, session_id)
@@ -129,6 +130,7 @@ async def _sweep_headless(engine: Engine, stores: TenantStores, done: TenantSwep
         if any(info.modified_at + GRACE > engine.clock.now() for info in left):
             continue
         await remove_objects(engine, stores, [info.key for info in left])
+        await delete_messages(engine, stores, session_id)
         done.headless.append(session_id)
 
 

@@ -18,8 +18,10 @@ from outlive.core.tool_cache import (
     decode_cached,
     encode_cached,
     result_digest,
+    tool_prefixes,
 )
-from outlive.errors import AlreadyExists, Conflict, Corrupt, NotFound, Unavailable, VersionConflict
+from outlive.errors import AlreadyExists, Conflict, Corrupt, NotFound, TooLarge, Unavailable, VersionConflict
+from outlive.flows.list_all import scan_all
 from outlive.flows.retry import put_once
 from outlive.flows.tenant_stores import TenantStores
 from outlive.protocols import Absent, At, Clock, Expected, Keep, Row
@@ -36,6 +38,15 @@ class Result:
 
     content: bytes
     is_cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What the cache holds of one tool."""
+
+    entries: int
+    bytes: int
+    hits: int
 
 
 class ToolCache:
@@ -64,6 +75,30 @@ class ToolCache:
         flight.add_done_callback(lambda _: self._flights.pop(key, None))
         return await asyncio.shield(flight)
 
+    async def get(self, profile: str, tool: str, parameters: dict[str, Any]) -> bytes | None:
+        """The kept result for these parameters, counted as a hit; None when there is none. Raises `Unavailable`."""
+        key = cache_key(profile, tool, parameters)
+        found, _ = await self._look(key)
+        return found
+
+    async def put(self, profile: str, tool: str, parameters: dict[str, Any], content: bytes, *, ttl: float) -> None:
+        """Keep a result that was made elsewhere for `ttl` seconds; `Invalid` or `TooLarge` for what cannot be kept."""
+        check_ttl(ttl)
+        if len(content) > MAX_BYTES:
+            raise TooLarge(f"the result has {len(content):,} bytes.", fix=f"Keep {MAX_BYTES:,} at most.")
+        key = cache_key(profile, tool, parameters)
+        with suppress(AlreadyExists, VersionConflict):  # somebody else has just kept one
+            await self._keep(key, content, _number(await self._stores.table.read(key.generation)), ttl)
+
+    async def stats(self, profile: str, tool: str) -> Stats:
+        """What is kept of the tool, expired and invalidated entries left out, and how often anything of it was used."""
+        entries, hits = tool_prefixes(profile, tool)
+        generation = _number(await self._stores.table.read(cache_key(profile, tool, {}).generation))
+        kept = [row for row in await scan_all(self._stores.table, entries, self._clock) if self._is_alive(row)]
+        sizes = [each.size for row in kept if (each := decode_cached(row.body, row.key)).generation == generation]
+        counted = await scan_all(self._stores.table, hits, self._clock)
+        return Stats(len(sizes), sum(sizes), sum(_number(row) for row in counted))
+
     async def invalidate(self, profile: str, tool: str, parameters: dict[str, Any] | None = None) -> None:
         """Forget the result for these parameters, or every result of the tool: two requests, however many there are."""
         if parameters is None:
@@ -82,15 +117,8 @@ class ToolCache:
     async def _find_or_call(self, key: CacheKey, call: Call, ttl: float) -> Result:
         generation: int | None = None
         with suppress(Unavailable):
-            row, counted = await asyncio.gather(
-                self._stores.table.read(key.record), self._stores.table.read(key.generation)
-            )
-            generation = _number(counted)
-            found = await self._found(key, row, generation)
+            found, generation = await self._look(key)
             if found is not None:
-                self.hits += 1
-                with suppress(Unavailable, Conflict):
-                    await self._count(key.hits)
                 return Result(found, is_cached=True)
         self.misses += 1
         content = await call()
@@ -99,9 +127,25 @@ class ToolCache:
                 await self._keep(key, content, generation, ttl)
         return Result(content, is_cached=False)
 
+    async def _look(self, key: CacheKey) -> tuple[bytes | None, int]:
+        """The kept result, counted, and the tool's generation."""
+        row, counted = await asyncio.gather(
+            self._stores.table.read(key.record), self._stores.table.read(key.generation)
+        )
+        generation = _number(counted)
+        found = await self._found(key, row, generation)
+        if found is not None:
+            self.hits += 1
+            with suppress(Unavailable, Conflict):
+                await self._count(key.hits)
+        return found, generation
+
+    def _is_alive(self, row: Row) -> bool:
+        return row.expires_at is None or row.expires_at > self._clock.now()
+
     async def _found(self, key: CacheKey, row: Row | None, generation: int) -> bytes | None:
         """The result of this record, if it is still one for this call and its bytes are the ones that were kept."""
-        if row is None or (row.expires_at is not None and row.expires_at <= self._clock.now()):
+        if row is None or not self._is_alive(row):
             return None
         try:
             cached = decode_cached(row.body, row.key)

@@ -13,6 +13,8 @@ class Step:
     """One step of the pipeline."""
 
     name: str
+    began: float = 0.0
+    """On a clock of this process alone."""
     seconds: float = 0.0
     found: str = ""
 
@@ -26,10 +28,9 @@ class Trace:
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
         """Time the block as a step; the block may say in `found` what it met."""
-        step = Step(name)
+        step = Step(name, began=time.perf_counter())
         self.steps.append(step)
-        started = time.perf_counter()
         try:
             yield step
         finally:
-            step.seconds = time.perf_counter() - started
+            step.seconds = time.perf_counter() - step.began

@@ -20,7 +20,7 @@ def demo(
         typer.Option(help="Folder for the data, which stays; otherwise it is removed.", show_default=False),
     ] = None,
 ) -> int:
-    """See an agent keep everything while its workers are thrown away.
+    """See an agent keep everything while its workers go.
 
     Runs the real agent. Without a key the scripted model stands in, which is not a language model. Exits 1 when
     something was lost.

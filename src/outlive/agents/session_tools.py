@@ -1,0 +1,52 @@
+"""The turn's own tools as an MCP server inside the worker: the agent's process never gets to the stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mcp_types as types
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server as McpServer
+
+from outlive.errors import OutliveError
+from outlive.protocols import AgentTool
+
+
+class SessionTools:
+    """Tools behind one CLI. A CLI outlives a turn, so what a call reaches is the turn that runs when it comes."""
+
+    def __init__(self, tools: Sequence[AgentTool]) -> None:
+        """`tools` of the turn that the CLI starts with; each later turn has the same ones, bound to itself."""
+        self._tools: Mapping[str, AgentTool] = {}
+        self.use(tools)
+        self.server = McpServer[Any]("outlive", on_list_tools=self._list, on_call_tool=self._call)
+
+    def use(self, tools: Sequence[AgentTool]) -> None:
+        """Lead calls to this turn from now on."""
+        self._tools = {tool.name: tool for tool in tools}
+
+    async def _list(
+        self, _context: ServerRequestContext[Any], _params: types.PaginatedRequestParams | None
+    ) -> types.ListToolsResult:
+        return types.ListToolsResult(
+            tools=[
+                types.Tool(name=tool.name, description=tool.description, input_schema=dict(tool.input_schema))
+                for tool in self._tools.values()
+            ]
+        )
+
+    async def _call(
+        self, _context: ServerRequestContext[Any], params: types.CallToolRequestParams
+    ) -> types.CallToolResult:
+        tool = self._tools.get(params.name)
+        if tool is None:
+            return _said(f"There is no tool {params.name!r}.", is_error=True)
+        try:
+            return _said(await tool.call(params.arguments or {}))
+        except OutliveError as error:
+            return _said(f"{type(error).__name__}: {error}", is_error=True)
+
+
+def _said(text: str, *, is_error: bool = False) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=is_error)

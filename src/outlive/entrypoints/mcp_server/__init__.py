@@ -1,0 +1,1 @@
+"""The MCP server: outlive as the memory of agents of any framework."""

@@ -1,0 +1,127 @@
+"""The MCP server over streamable HTTP: a bearer token says which tenant is calling."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+from socket import AF_INET, AF_INET6, create_server, socket
+
+import uvicorn
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware, get_access_token
+from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend, RequireAuthMiddleware
+from mcp.server.auth.provider import AccessToken
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.routing import Route
+
+from outlive.core.keys import Tenant, parse_tenant
+from outlive.entrypoints.mcp_server.memory import Memory
+from outlive.entrypoints.mcp_server.server import memory_server
+from outlive.errors import Invalid, Refused
+from outlive.flows.engine import Engine
+
+PATH = "/mcp"
+MAX_BODY = 32 << 20
+"""Bytes of a request: a message of 8 MB, written as JSON."""
+MIN_TOKEN = 16
+TOKENS_FIX = "Write TENANT:TOKEN, one after the other with spaces between; a token has 16 characters at least."
+
+
+def parse_tokens(text: str) -> Mapping[str, Tenant]:
+    """The tenants by the SHA-256 of their tokens; `Invalid` when there are none or one is not valid.
+
+    A tenant may have several tokens, so that they can be changed without a pause.
+    """
+    found: dict[str, Tenant] = {}
+    for place, pair in enumerate(text.split(), start=1):
+        tenant, _, token = pair.partition(":")
+        if len(token) < MIN_TOKEN:
+            raise Invalid(f"token {place} of OUTLIVE_MCP_TOKENS is too short or has no tenant.", fix=TOKENS_FIX)
+        if found.setdefault(_digest(token), parse_tenant(tenant)) != tenant:
+            raise Invalid(f"token {place} of OUTLIVE_MCP_TOKENS is another tenant's, too.", fix="Give each its own.")
+    if not found:
+        raise Invalid("there is no token, so nobody could be let in.", fix=f"Set OUTLIVE_MCP_TOKENS. {TOKENS_FIX}")
+    return found
+
+
+def _digest(token: str) -> str:
+    return sha256(token.encode(errors="surrogatepass")).hexdigest()
+
+
+class Tokens:
+    """Says whose a token is; the `mcp` package's `TokenVerifier`."""
+
+    def __init__(self, tenants: Mapping[str, Tenant]) -> None:
+        self._tenants = tenants
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        """The token with its tenant; None for a wrong one, which takes as long as a right one."""
+        given, found = _digest(token), None
+        for digest, tenant in self._tenants.items():
+            if hmac.compare_digest(digest, given):
+                found = AccessToken(token=token, client_id=tenant, scopes=[])
+        return found
+
+
+def http_app(engine: Engine, profile: str, tenants: Mapping[str, Tenant], *, is_local: bool) -> Starlette:
+    """The ASGI application. Each request stands for itself, so any of several servers can answer it."""
+
+    def memory() -> Memory:
+        token = get_access_token()
+        if token is None:
+            raise Refused("the request has no token.", fix="Send `Authorization: Bearer TOKEN`.")
+        return Memory(engine, engine.stores(token.client_id), profile)
+
+    manager = StreamableHTTPSessionManager(
+        memory_server(memory),
+        json_response=True,
+        stateless=True,
+        security_settings=_guard(is_local=is_local),
+        max_request_body_size=MAX_BODY,
+    )
+    return Starlette(
+        routes=[Route(PATH, RequireAuthMiddleware(StreamableHTTPASGIApp(manager), []))],
+        middleware=[
+            Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(Tokens(tenants))),
+            Middleware(AuthContextMiddleware),
+        ],
+        lifespan=lambda _: manager.run(),
+    )
+
+
+def _guard(*, is_local: bool) -> TransportSecuritySettings:
+    """On a loopback address, a web page that a browser shows must not reach it under a name of its own."""
+    names = ("127.0.0.1", "localhost", "[::1]")
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=is_local,
+        allowed_hosts=[f"{name}:*" for name in names],
+        allowed_origins=[f"http://{name}:*" for name in names],
+    )
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`; `Invalid` for anything else."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Invalid(f"{text!r} is no address.", fix="Write it as HOST:PORT, 127.0.0.1:8765 say; port 0: a free one.")
+    return host.strip("[]"), int(port)
+
+
+def listen(host: str, port: int) -> socket:
+    """A listening socket; `Invalid` when the address cannot be had."""
+    try:
+        return create_server((host, port), family=AF_INET6 if ":" in host else AF_INET)
+    except OSError as error:
+        raise Invalid(
+            f"nobody can listen on {host}:{port}: {error.strerror or error}.", fix="Choose another."
+        ) from error
+
+
+async def serve_http(app: Starlette, listening: socket) -> None:
+    """Answer requests until SIGTERM or SIGINT; those that run are finished."""
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, ws="none")
+    await uvicorn.Server(config).serve(sockets=[listening])
