@@ -188,7 +188,7 @@ async def test_the_containers_role_signs_and_is_renewed(on_bedrock, model: Scrip
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{await server.start()}/role")
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "pod")
     try:
-        await on_bedrock(key_pair=None).ask("Write 'one' to a.txt then read a.txt")
+        await on_bedrock(key_pair=None).ask(script({"tool": "Bash", "input": {"command": "sleep 2"}}, {"text": "done"}))
     finally:
         await server.stop()
     assert signers(model) == {"ROLEKEYID/eu-west-1"}

@@ -23,7 +23,7 @@ from tests.e2e.test_hosts import Hosts
 
 pytestmark = pytest.mark.cli
 
-TIME = 3.0
+TIME = 60.0
 STEPS = script(
     *({"tool": "Bash", "input": {"command": f"sleep 0.5; echo {n} >> log.txt"}} for n in (1, 2, 3)), {"text": "done"}
 )

@@ -111,7 +111,7 @@ async def test_nobody_can_be_signalled(machine: Neighbours, worker: int) -> None
     [
         ("ln -s {root}/work/secret.txt link", "link"),
         ("ln -s {data} stores", "stores"),
-        ("cd ../config/projects; mv session s; ln -s {root}/config/projects/session session", "session"),
+        ("cd ../config/projects; mv session s; ln -s {root}/config/projects/session session", "session|transcript"),
         ("cp /bin/true suid; chmod u+s suid", "suid"),
         ("mkfifo pipe", "pipe"),
     ],
