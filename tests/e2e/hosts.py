@@ -12,8 +12,12 @@ from outlive.agents.claude import ClaudeAgent
 from outlive.agents.models import ModelSettings
 from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profiles
+from outlive.agents.residents import Residents
+from outlive.agents.running import Cli
 from outlive.agents.tree import IGNORED, TreeLimits, scan_tree
-from outlive.agents.workspace import DiskWorkspaces, _folder_name
+from outlive.agents.warm import WarmLimits, WarmProcesses
+from outlive.agents.workspace import DiskWorkspaces, Slot, _folder_name
+from outlive.clock import SystemClock
 from outlive.core.keys import SessionKey
 from outlive.flows.engine import Engine
 from outlive.flows.run_turn import Turn, run_turn
@@ -80,14 +84,16 @@ class Hosts:
         moves: bool = True,
         limits: TreeLimits | None = None,
         profiles: Path | None = None,
+        warm: bool = False,
         **options: Any,
     ) -> None:
-        """`options` are the CLI's."""
+        """With `warm`, the CLI stays alive on its host between turns; `options` are the CLI's."""
         self.world = World(base / "disks")
         self.model, self.moves = model, moves
         self.path = base / "host"
         self._gone = base / "gone"
         self.options, self._limits, self.profiles = CliOptions(**options), limits, Profiles(profiles)
+        self._warm, self._residents = warm, Residents[Slot]()
         self.seconds = 60.0
         """The longest a turn may take, on hosts to come."""
         self.worker: Callable[[], Engine] = lambda: self.world.worker("any")
@@ -107,7 +113,7 @@ class Hosts:
         if self.moves or self._agent is None:
             await self.move()
         assert self._agent is not None
-        workspaces = DiskWorkspaces(self.path, limits=self._limits)
+        workspaces = DiskWorkspaces(self.path, limits=self._limits, residents=self._residents)
         engine = replace(self.worker(), agent=self._agent, workspaces=workspaces)
         self.asked.append(len(self.model.requests))
         message = self.world.message(self._filled(text), f"m{len(self.asked)}")
@@ -130,7 +136,9 @@ class Hosts:
         """To a new host; with `keep` only to a new agent, as in a worker that was started again."""
         await self.leave(keep=keep)
         settings = ModelSettings("scripted", "claude-sonnet-5-5", base_url=self.model.url, retries=0)
-        agent = ClaudeAgent(settings, self.profiles, turn_seconds=self.seconds, options=self.options)
+        self._residents = Residents[Slot]()
+        warm = WarmProcesses[Cli](WarmLimits(), self._residents, SystemClock()) if self._warm else None
+        agent = ClaudeAgent(settings, self.profiles, turn_seconds=self.seconds, options=self.options, warm=warm)
         self._agent = _Watched(agent)
 
     async def leave(self, *, keep: bool = False) -> None:

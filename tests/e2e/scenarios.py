@@ -50,6 +50,8 @@ class Scenario:
     options: dict[str, Any] = field(default_factory=dict)
     profile: Callable[[Path], object] | None = None
     """Makes the agent's profile in a folder; None for the shipped one."""
+    one_process: bool = True
+    """Whether the agent that stays does so in one process; otherwise it is resumed for each turn, where it is."""
 
     def __str__(self) -> str:
         return self.name
@@ -187,6 +189,7 @@ SKILL = Scenario(
         "What is my name?",
     ),
     lambda _, tree: any(b"Launching skill: profile:hello-world" in tree[path][2] for path in _names(tree, ".jsonl")),
+    one_process=False,  # one process knows that it has told a skill's text; any that is resumed tells it again
 )
 MCP_SERVER = Scenario(
     "stdio MCP",

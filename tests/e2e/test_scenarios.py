@@ -36,13 +36,13 @@ async def _play(scenario: Scenario, base: Path) -> Played:
         profiles = base / "profiles"
         scenario.profile(profiles / "default")
     async with ScriptedModel() as model:
-        stayed = Hosts(base, model, moves=False, profiles=profiles, **scenario.options)
+        stayed = Hosts(base, model, moves=False, profiles=profiles, warm=scenario.one_process, **scenario.options)
         try:
             for text in scenario.turns:
                 await stayed.turn(text)
         finally:
             await stayed.leave()
-        moved = Hosts(base, model, profiles=profiles, **scenario.options)
+        moved = Hosts(base, model, profiles=profiles, warm=True, **scenario.options)
         try:
             replies = [(await moved.turn(text)).line.reply for text in scenario.turns]
         finally:
@@ -52,7 +52,7 @@ async def _play(scenario: Scenario, base: Path) -> Played:
 
 @pytest.fixture(scope="module", params=SCENARIOS, ids=str)
 def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """The scenario on one host, and then, below the same path, on as many hosts as it has turns."""
+    """The scenario on one host, in one process, and then, below the same path, on as many hosts as it has turns."""
     return asyncio.run(_play(request.param, tmp_path_factory.mktemp("hosts")))
 
 

@@ -60,6 +60,7 @@ PLACES = (
 )
 """Every decision in one table; what is not in it is not kept."""
 
+TRANSCRIPTS = "config/projects"
 _KEPT = tuple(place.path for place in PLACES if place.kept)
 
 
@@ -95,12 +96,18 @@ def scan_tree(
 ) -> list[FileStat]:
     """Every kept entry in path order; `TooLarge` or `Invalid` names the path that cannot be kept, and the fix.
 
-    With `owner`, what the agent's folders hold must be that user's.
+    With `owner`, what the agent's folders hold must be that user's. Transcripts are as long as they were before
+    anything else was looked at: what an agent at work did before it wrote a line is then never missing beside it.
     """
     found: list[FileStat] = []
     total = 0
+    walk = _Walk(root, ignored, now, owner)
+    early = {entry.path: entry for entry in _place(walk, TRANSCRIPTS) if entry.kind == "append"}
     for place in _KEPT:
-        for entry in _place(_Walk(root, ignored, now, owner), place):
+        for each in _place(walk, place):
+            is_transcript = place == TRANSCRIPTS and each.kind == "append"
+            if (entry := early.get(each.path) if is_transcript else each) is None:
+                continue  # begun since: what it tells of may not have been seen
             found.append(entry)
             total += entry.size
             _check_limits(entry, len(found), total, limits)

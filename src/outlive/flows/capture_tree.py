@@ -13,7 +13,7 @@ from outlive.core.keys import pack_prefix
 from outlive.core.manifests import APPEND, FILE, Chunk, Entry, Manifest, live_bytes, with_chunk
 from outlive.core.packs import Dictionary, PackName, PackRef, encode_pack, pack_ref
 from outlive.core.trees import PackDraft, TreeState, content_digest, index_of
-from outlive.errors import Conflict, NotFound
+from outlive.errors import NotFound
 from outlive.flows.hydrate_tree import tail_digest
 from outlive.flows.read_packs import THREAD_FROM
 from outlive.flows.retry import put_once
@@ -35,31 +35,29 @@ class Capture:
 async def look(state: TreeState, workspace: Workspace, name: PackName, *, whole_lines: bool) -> Capture:
     """Compare the tree with its last known state and collect what is new.
 
-    Append-only files are read first: what the agent did before it wrote a line is then never missing beside the line.
-    With `whole_lines` a line that is still being written waits for the next look.
+    Append-only files are read first, and no further than the scan saw them, which saw them before anything else: what
+    the agent did before it wrote a line is then never missing beside the line.
+    With `whole_lines` a line that is still being written waits for the next look. `Conflict` when another file does not
+    hold still: half of it, or what it held before, would not go with the lines.
     """
     stats = sorted(await workspace.scan(), key=lambda stat: stat.kind != APPEND)
     draft = PackDraft(name, state.manifest.entries)
     seen = {stat.path for stat in stats}
     draft.drop([path for path in state.manifest.entries if path not in seen])
-    taken = [await _take_if_still(stat, state, workspace, draft, running=whole_lines) for stat in stats]
+    taken = [await _take_if_there(stat, state, workspace, draft, whole_lines=whole_lines) for stat in stats]
     changed = draft.entries != dict(state.manifest.entries)
     stamps = {stat.path: stat.stamp for stat, is_taken in zip(stats, taken, strict=True) if is_taken}
     return Capture(draft, stamps, changed)
 
 
-async def _take_if_still(
-    stat: FileStat, state: TreeState, workspace: Workspace, draft: PackDraft, *, running: bool
+async def _take_if_there(
+    stat: FileStat, state: TreeState, workspace: Workspace, draft: PackDraft, *, whole_lines: bool
 ) -> bool:
-    """False for a file that has gone since the scan, or that a running agent is writing: the next look sees to it."""
+    """False for a file that has gone since the scan."""
     try:
-        await _take(stat, state, workspace, draft, whole_lines=running)
+        await _take(stat, state, workspace, draft, whole_lines=whole_lines)
     except NotFound:
         draft.drop([stat.path])
-        return False
-    except Conflict:
-        if not running:
-            raise
         return False
     return True
 
@@ -88,7 +86,7 @@ async def _take_growth(
     is_longer = known <= stat.size
     kept = old.chunks if old is not None and is_longer and await _tail_holds(stat.path, known, state, workspace) else ()
     start = known if kept else 0
-    content = await workspace.read(stat.path, start)
+    content = await workspace.read(stat.path, start, stat.size - start)
     if whole_lines:
         content = content[: content.rfind(b"\n") + 1]
     if content or old is None or not kept:

@@ -16,7 +16,7 @@ from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
 from outlive.core.turns import Flush, TurnResult, committed, ledger_line
-from outlive.errors import Corrupt, Invalid, OutliveError, Unavailable
+from outlive.errors import Conflict, Corrupt, Invalid, OutliveError, Unavailable
 from outlive.flows.answer_approval import left_open, with_approval
 from outlive.flows.capture_tree import Capture, absorb, look, seal
 from outlive.flows.engine import Engine
@@ -101,7 +101,8 @@ async def flush_while(turn: TurnOnDisk) -> AsyncIterator[None]:
 async def _flush_forever(turn: TurnOnDisk) -> None:
     """A flush that fails is repeated with the next window's bytes: nothing is skipped, nothing overtakes.
 
-    That includes a tree which cannot be kept as it is now: the agent may not be done with it. The commit decides.
+    That includes a tree which cannot be kept as it is now, or does not hold still: the agent may not be done with it.
+    The commit decides.
     """
     while True:
         await turn.engine.clock.sleep(turn.engine.policy.flush_seconds)
@@ -126,8 +127,14 @@ async def flush_last(turn: TurnOnDisk) -> None:
 
 
 async def flush(turn: TurnOnDisk) -> bool:
-    """Store the new bytes as a provisional pack; False when there are none and nothing has to be said."""
-    capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=True)
+    """Store the new bytes as a provisional pack; False when there are none and nothing has to be said.
+
+    False, too, while a file does not hold still: without it the lines beside it would tell of what is not there.
+    """
+    try:
+        capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=True)
+    except Conflict:
+        return False
     if not (capture.changed or (turn.handed_over and turn.begun)):
         return False
     turn.state = await _seal(turn, capture, turn.state, complete=False)
