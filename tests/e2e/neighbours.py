@@ -69,10 +69,16 @@ def everything_in(root: Path) -> str:
 
 
 @asynccontextmanager
-async def neighbours(base: Path, mode: Mode) -> AsyncIterator[Neighbours]:
+async def neighbours(base: Path, mode: Mode, *, warm_processes: int = 4) -> AsyncIterator[Neighbours]:
     """A machine on which agents are kept apart in this way."""
     skip_unless_possible(mode)
-    settings = load_settings(data=base / "data", workspaces=base / "trees", model="scripted", isolation=mode)
+    settings = load_settings(
+        data=base / "data",
+        workspaces=base / "trees",
+        model="scripted",
+        isolation=mode,
+        warm_processes=warm_processes,
+    )
     async with open_app(settings) as app:
         yield Neighbours(app, base)
 

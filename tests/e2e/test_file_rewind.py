@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
 
-from outlive.agents.claude import ClaudeAgent, _Run
+from outlive.agents.claude import ClaudeAgent
 from outlive.agents.models import ModelSettings
 from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profiles
@@ -73,10 +74,13 @@ def _prompts(root: Path, agent_session_id: str) -> list[str]:
 
 
 async def _rewind(agent: ClaudeAgent, root: Path, agent_session_id: str, prompt: str) -> None:
-    start = prepare(AgentTurn(root, "unsent", agent_session_id), Profiles().load("default"))
-    run = _Run(replace(start, prompt=None), agent._wire(start))
+    start = prepare(AgentTurn(root, "unsent", agent_session_id), Profiles().load("default"), ())
+    wire = agent._wire(replace(start, prompt=None))
+    client = ClaudeSDKClient(ClaudeAgentOptions(setting_sources=[]), transport=wire)
     try:
-        await run.client.connect()
-        await run.client.rewind_files(prompt)
+        await client.connect()
+        await client.rewind_files(prompt)
     finally:
-        await agent._end(run)
+        wire.abandon()
+        await client.disconnect()
+        await wire.close()

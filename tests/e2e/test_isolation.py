@@ -38,6 +38,14 @@ async def machine(request: pytest.FixtureRequest) -> AsyncIterator[Neighbours]:
             yield machine
 
 
+@pytest.fixture(params=["user", "bubblewrap"])
+async def colder(request: pytest.FixtureRequest) -> AsyncIterator[Neighbours]:
+    """The same machine, where every process ends with its turn."""
+    with passable_folder() as base:
+        async with neighbours(base, request.param, warm_processes=0) as machine:
+            yield machine
+
+
 @pytest.fixture
 def worker() -> Iterator[int]:
     """A process of the worker's user, with a token in its environment."""
@@ -128,15 +136,15 @@ async def test_what_is_planted_is_refused_and_the_session_goes_on(machine: Neigh
     assert (root / "work" / "secret.txt").read_text() == SECRET
 
 
-async def test_nothing_is_left_behind(machine: Neighbours) -> None:
-    """After a turn of each, the temporary folders of both trees are empty and the system's own has nothing new."""
-    root = await machine.victim()
-    await machine.attack(
+async def test_nothing_is_left_behind(colder: Neighbours) -> None:
+    """After a turn of each that leaves no process, both trees' temporary folders are empty, and nothing else is."""
+    root = await colder.victim()
+    await colder.attack(
         "mkdir -p $TMPDIR/litter ~/litter /tmp/litter-of-$UID; touch /tmp/litter-of-$UID/file /var/tmp/litter-of-$UID",
         but=root,
     )
     assert [
-        path for tree in machine.trees.iterdir() for name in ("tmp", "home") for path in (tree / name).glob("*")
+        path for tree in colder.trees.iterdir() for name in ("tmp", "home") for path in (tree / name).glob("*")
     ] == []
     assert litter() == []
 
