@@ -184,9 +184,9 @@ class Folder:
 def _link(draft: Path, path: Path, key: str) -> None:
     try:
         for _ in range(TRIES):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Another process may prune the folder between these two steps.
+            # Another process may prune a folder between any two of these steps.
             with suppress(FileNotFoundError):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 return os.link(draft, path)
     except (NotADirectoryError, FileExistsError) as error:
         if isinstance(error, FileExistsError) and not path.is_dir() and path.parent.is_dir():
