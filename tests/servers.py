@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ import warnings
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -64,6 +66,16 @@ def local_aws() -> str:
     atexit.register(stop)
     _until_open(port)
     return f"http://127.0.0.1:{port}"
+
+
+async def create_queue(client: Any, name: str, *, max_receives: int = 3) -> str:
+    """A FIFO queue with its dead-letter queue, made once; its URL."""
+    fifo = {"FifoQueue": "true"}
+    dead = await client.create_queue(QueueName=name.replace(".fifo", "-dead.fifo"), Attributes=fifo)
+    asked = await client.get_queue_attributes(QueueUrl=dead["QueueUrl"], AttributeNames=["QueueArn"])
+    policy = {"deadLetterTargetArn": asked["Attributes"]["QueueArn"], "maxReceiveCount": max_receives}
+    made = await client.create_queue(QueueName=name, Attributes=fifo | {"RedrivePolicy": json.dumps(policy)})
+    return str(made["QueueUrl"])
 
 
 def _until_open(port: int) -> None:

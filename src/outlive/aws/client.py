@@ -21,6 +21,8 @@ ATTEMPTS = 4
 
 FIXES = {
     "ResourceNotFoundException": "Create the table, or correct its name and region.",
+    "AWS.SimpleQueueService.NonExistentQueue": "Create the queue, or correct its name and region.",
+    "AccessDenied": "Allow the action to this role.",
     "AccessDeniedException": "Allow the action to this role.",
     "UnrecognizedClientException": "Correct the credentials.",
     "ExpiredTokenException": "Renew the credentials.",
@@ -49,11 +51,13 @@ def parse_place(url: str, scheme: str) -> Place:
     return Place(parts.netloc, query.get("region"), query.get("endpoint"))
 
 
-async def open_client(service: str, place: Place, stack: AsyncExitStack) -> Any:  # noqa: ANN401 - made at run time
+async def open_client(
+    service: str, place: Place, stack: AsyncExitStack, *, read_seconds: float = READ_SECONDS
+) -> Any:  # noqa: ANN401 - made at run time
     """A client that `stack` closes; credentials are found as every AWS program finds them."""
     config = AioConfig(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        read_timeout=read_seconds,
         retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
     )
     client = get_session().create_client(service, region_name=place.region, endpoint_url=place.endpoint, config=config)
