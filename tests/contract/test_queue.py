@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiobotocore.session import get_session
 
+from outlive.aws.client import new_session
 from outlive.aws.queue import SqsQueue
 from outlive.memory.queue import MemoryQueue
 from outlive.memory.server import MemoryServer
@@ -104,4 +104,4 @@ class TestSqsQueue(QueueSuite):
             await client.delete_queue(QueueUrl=found["QueueUrl"])
 
     def _client(self) -> Any:
-        return get_session().create_client("sqs", region_name="eu-central-1", endpoint_url=local_aws())
+        return new_session().create_client("sqs", region_name="eu-central-1", endpoint_url=local_aws())
