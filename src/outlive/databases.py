@@ -19,9 +19,7 @@ from outlive.sqlite.table import SqliteTable
 if TYPE_CHECKING:
     from outlive.postgres.database import Database as PostgresDatabase
 
-SCHEMES = (
-    "sqlite:///ABSOLUTE/PATH, postgresql://USER@HOST/DATABASE, dynamodb://TABLE (table) or sqs://NAME.fifo (queue)"
-)
+SCHEMES = "sqlite:///ABSOLUTE/PATH, postgresql://USER@HOST/DATABASE, dynamodb://TABLE or sqs://NAME.fifo"
 
 
 class Databases:

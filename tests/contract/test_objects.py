@@ -22,6 +22,10 @@ FOLDER_LACKS = {
     "keys below keys": "a name in a folder is either a file or a folder",
     "long segments": "a file's name holds 255 bytes",
 }
+SEAWEED_LACKS = {
+    "long segments": "a name in its folders holds 255 bytes",
+    "order of whole keys": "it lists folder by folder, so 'a/b' comes before 'a-b'",
+}
 if sys.platform != "linux":
     FOLDER_LACKS["case"] = "file systems of this platform usually ignore case"
 
@@ -102,10 +106,7 @@ class TestSeaweedObjects(TestMinistackObjects):
     """In a bucket of SeaweedFS, an S3 server that people run themselves, under a prefix."""
 
     prefix = "outlive/v1"
-    lacks = {
-        "long segments": "a name in its folders holds 255 bytes",
-        "order of whole keys": "it lists folder by folder, so 'a/b' comes before 'a-b'",
-    }
+    lacks = SEAWEED_LACKS
 
     async def connect(self, place: Path) -> Objects:
         return await self.bucket(seaweed_s3(), place)

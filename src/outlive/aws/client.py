@@ -64,7 +64,7 @@ def new_session() -> AioSession:
     return session
 
 
-async def open_client(service: str, place: Place, stack: AsyncExitStack, *, read_seconds: float = READ_SECONDS) -> Any:
+async def open_client(service: str, place: Place, stack: AsyncExitStack, *, read_seconds: float = READ_SECONDS) -> Any:  # noqa: ANN401 - a client's class is made at run time
     """A client that `stack` closes; credentials are found as every AWS program finds them."""
     config = AioConfig(
         connect_timeout=CONNECT_SECONDS,

@@ -81,8 +81,10 @@ class SqsQueue:
             now = min(left, POLL_SECONDS)
             message = await self._receive(visibility, now)
             left -= now
-            if message is not None or left <= 0:
-                return message and await self._delivery(message)
+            if message is not None:
+                return _ours(message)
+            if left <= 0:
+                return None
 
     async def extend(self, delivery: Delivery, visibility: float) -> None:
         await self._change_visibility(delivery, visibility)
@@ -164,18 +166,6 @@ class SqsQueue:
             )
         return next(iter(answer.get("Messages", ())), None)
 
-    async def _delivery(self, message: dict[str, Any]) -> Delivery | None:
-        """What was received; a message that is none of ours is left to die."""
-        try:
-            return delivery_of(
-                message["MessageId"],
-                message["ReceiptHandle"],
-                message["Body"],
-                message["Attributes"]["ApproximateReceiveCount"],
-            )
-        except Corrupt:
-            return None
-
     async def _change_visibility(self, delivery: Delivery, seconds: float) -> None:
         queue = await self._behind()
         async with self._speaking_for(delivery):
@@ -228,6 +218,15 @@ class SqsQueue:
 
     async def _url(self, name: str) -> str:
         return str((await self._client.get_queue_url(QueueName=name))["QueueUrl"])
+
+
+def _ours(message: dict[str, Any]) -> Delivery | None:
+    """What was received; a message that is none of ours is left to die."""
+    receives = message["Attributes"]["ApproximateReceiveCount"]
+    try:
+        return delivery_of(message["MessageId"], message["ReceiptHandle"], message["Body"], receives)
+    except Corrupt:
+        return None
 
 
 def delivery_of(message_id: str, receipt: str, body: str, receives: str) -> Delivery:
