@@ -16,7 +16,7 @@ from outlive.aws.queue import SqsQueue
 from outlive.clock import SystemClock
 from tests.servers import create_queue, local_aws
 
-REGION = "eu-central-1"
+REGION = "us-east-1"
 
 
 @pytest.fixture(autouse=True)
