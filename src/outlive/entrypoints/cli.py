@@ -17,6 +17,7 @@ from outlive.entrypoints.commands.archive_collect import archive_collect
 from outlive.entrypoints.commands.archive_dataset import archive_dataset
 from outlive.entrypoints.commands.archive_verify import archive_verify
 from outlive.entrypoints.commands.chat import chat
+from outlive.entrypoints.commands.cost import cost
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
 from outlive.entrypoints.commands.limits_set import limits_set
@@ -75,6 +76,7 @@ COMMANDS: Commands = {
     "worker": worker,
     "doctor": doctor,
     "sweep": sweep,
+    "cost": cost,
     "usage": usage,
 }
 SESSIONS: Commands = {
