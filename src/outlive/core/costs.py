@@ -19,7 +19,7 @@ COLD_SHARE, INIT_SECONDS = 0.1, 3.0
 """How many turns meet a new process, and how long that takes to start: INIT is billed, too."""
 
 NAMES = frozenset(
-    [
+    {
         "lambda_gb_second_arm64",
         "lambda_gb_second_x86_64",
         "lambda_million_requests",
@@ -38,8 +38,9 @@ NAMES = frozenset(
         "cloudwatch_alarm_month",
         "fargate_arm_vcpu_hour",
         "fargate_arm_gb_hour",
-    ]
+    }
 )
+"""Of the prices a bill is made with."""
 
 
 @dataclass(frozen=True, slots=True)
