@@ -20,6 +20,7 @@ from outlive.protocols import Message, QueueDepth
 from outlive.wiring import App, open_at_rest
 from tests.aws.conftest import REGION
 from tests.aws.runtime_api import Function
+from tests.aws.test_producer import SECRET, request
 from tests.servers import local_aws, s3_request
 
 KEY = parse_session_key("acme:console:chat:default")
@@ -108,6 +109,19 @@ async def test_a_message_is_answered_and_gone(
     assert await turns_of(app) == 1
     assert await queue.depth() == QueueDepth(0, 0, 0)
     assert '"how": "repeat"' in agent.log.read_text()
+
+
+async def test_a_request_becomes_a_turn(
+    agent: Function, sqs: Any, env: Mapping[str, str], app: App, tmp_path: Path
+) -> None:
+    """A signed webhook, through producer, queue and agent, is a turn in the store, and sent twice it is still one."""
+    producer = Function("producer", {**env, "WEBHOOK_SECRET": SECRET}, tmp_path)
+    asked = request("m1", session=str(KEY))
+    assert [producer.invoke(asked).value["statusCode"] for _ in range(2)] == [200, 200]
+    producer.close()
+    assert agent.invoke(await event_of(sqs, env["QUEUE_URL"])).value == DONE
+    assert (await event_of(sqs, env["QUEUE_URL"]))["Records"] == []
+    assert await turns_of(app) == 1
 
 
 async def test_a_session_goes_on_in_another_process(

@@ -29,9 +29,16 @@ from tests.servers import free_port
 SECRET = "0123456789abcdef"
 
 
-def request(message_id: str = "m1", *, text: str = "hello", secret: str = SECRET, encoded: bool = False) -> Any:
+def request(
+    message_id: str = "m1",
+    *,
+    text: str = "hello",
+    secret: str = SECRET,
+    encoded: bool = False,
+    session: str = "web:chat:default",
+) -> Any:
     """An event of an HTTP API with a signed request in it."""
-    body = json.dumps({"session": "web:chat:default", "message_id": message_id, "text": text, "sender": "ann"})
+    body = json.dumps({"session": session, "message_id": message_id, "text": text, "sender": "ann"})
     stamp = str(int(time.time()))
     headers = {"x-outlive-timestamp": stamp, "x-outlive-signature": sign(secret, stamp, body.encode())}
     sent = b64encode(body.encode()).decode() if encoded else body
