@@ -54,18 +54,24 @@ def source() -> dict[str, Any]:
     return yaml.load((FOLDER / "template.yaml").read_text(), Loader)
 
 
-@pytest.fixture(scope="module")
-def resources(source: dict[str, Any]) -> dict[str, Any]:
-    """The resources after SAM's translation."""
+def translated(source: dict[str, Any]) -> dict[str, Any]:
+    """The template after SAM's translation, as if it had been built: a zip in a bucket, an image in a registry."""
     source = json.loads(json.dumps(source))
     for function in ("AgentFunction", "SweeperFunction"):
         source["Resources"][function]["Properties"]["ImageUri"] = "0.dkr.ecr.us-east-1.amazonaws.com/outlive:latest"
-    source["Resources"]["ProducerFunction"]["Properties"]["CodeUri"] = "s3://bucket/producer.zip"
+    source["Resources"]["ProducerFunction"]["Properties"]["CodeUri"] = "s3://code/producer.zip"
     values = {name: each.get("Default", "x" * 16) for name, each in source["Parameters"].items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        translated: dict[str, Any] = transform(source, values, NoPolicies())["Resources"]
-    return translated
+        template: dict[str, Any] = transform(source, values, NoPolicies())
+    return template
+
+
+@pytest.fixture(scope="module")
+def resources(source: dict[str, Any]) -> dict[str, Any]:
+    """The resources after SAM's translation."""
+    found: dict[str, Any] = translated(source)["Resources"]
+    return found
 
 
 def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
