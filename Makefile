@@ -67,5 +67,14 @@ lock: $(READY)  ## Resolve the lock files anew (needs uv)
 	uv pip compile requirements/servers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/servers.txt
 	uv pip compile bench/requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o bench/requirements/peers.txt
 
+# What the producer needs, and nothing else: `sam build` calls this with the folder to fill.
+PRODUCER := __init__.py errors.py core aws/__init__.py aws/envelope.py entrypoints/__init__.py \
+  $(addprefix entrypoints/aws_lambda/,__init__.py handler.py intake.py sending.py signing.py webhook.py)
+
+.PHONY: build-ProducerFunction
+build-ProducerFunction:
+	@mkdir -p "$(ARTIFACTS_DIR)/outlive"
+	@cd src/outlive && tar -cf - --exclude __pycache__ $(PRODUCER) | tar -xf - -C "$(ARTIFACTS_DIR)/outlive"
+
 clean:  ## Remove the environments and caches
 	rm -rf $(VENV) $(BENCH) $(SERVERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 import warnings
+from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import redis
@@ -66,8 +71,48 @@ def local_aws() -> str:
     return f"http://127.0.0.1:{port}"
 
 
+@cache
+def seaweed_s3() -> str:
+    """The URL of a SeaweedFS S3 gateway of this process's own, with nothing in it; it accepts any credentials."""
+    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+    grpc = {name: free_port() for name in ("master", "volume", "filer", "s3")}
+    folder = Path(tempfile.mkdtemp(prefix="outlive-weed-"))
+    command = [str(SERVERS / "bin" / "weed"), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command += ["-s3", "-filer", "-volume.max=1000", "-master.volumeSizeLimitMB=64", "-s3.iam=false"]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command += [f"-{name}.port={port}" for name, port in ports.items()]
+    command += [f"-{name}.port.grpc={port}" for name, port in grpc.items()]
+    env = {"PATH": os.environ["PATH"], "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"}  # a bucket takes one volume, not seven
+    process = subprocess.Popen(command, env=env, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def stop() -> None:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(stop)
+    _until_open(ports["s3"])
+    return f"http://127.0.0.1:{ports['s3']}"
+
+
+def s3_request(method: str, address: str) -> None:
+    """Make or remove a bucket; one that is there, or gone, is fine."""
+    with suppress(urllib.error.HTTPError), urllib.request.urlopen(urllib.request.Request(address, method=method)):
+        pass
+
+
+async def create_queue(client: Any, name: str, *, max_receives: int = 3) -> str:
+    """A FIFO queue with its dead-letter queue, made once; its URL."""
+    fifo = {"FifoQueue": "true"}
+    dead = await client.create_queue(QueueName=name.replace(".fifo", "-dead.fifo"), Attributes=fifo)
+    asked = await client.get_queue_attributes(QueueUrl=dead["QueueUrl"], AttributeNames=["QueueArn"])
+    policy = {"deadLetterTargetArn": asked["Attributes"]["QueueArn"], "maxReceiveCount": max_receives}
+    made = await client.create_queue(QueueName=name, Attributes=fifo | {"RedrivePolicy": json.dumps(policy)})
+    return str(made["QueueUrl"])
+
+
 def _until_open(port: int) -> None:
-    for _ in range(500):
+    for _ in range(3000):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

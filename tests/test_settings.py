@@ -265,3 +265,14 @@ def test_a_bad_secret_is_not_shown_either() -> None:
     with pytest.raises(Invalid, match="setting ANTHROPIC_API_KEY is not valid") as refused:
         load_settings()
     assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+def test_stores_on_aws_go_by_the_templates_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables of the AWS template name table, bucket and queue; `OUTLIVE_` ones come before them."""
+    address = "https://sqs.eu-west-1.amazonaws.com/1/q.fifo"
+    for variable, value in (("SESSION_TABLE", "t"), ("SESSION_BUCKET", "b"), ("QUEUE_URL", address)):
+        monkeypatch.setenv(variable, value)
+    settings = load_settings()
+    assert (settings.table_url, settings.objects_url, settings.queue_url) == ("dynamodb://t", "s3://b", address)
+    monkeypatch.setenv("OUTLIVE_TABLE", "dynamodb://other")
+    assert load_settings().table_url == "dynamodb://other"

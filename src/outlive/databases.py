@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -18,7 +19,7 @@ from outlive.sqlite.table import SqliteTable
 if TYPE_CHECKING:
     from outlive.postgres.database import Database as PostgresDatabase
 
-SCHEMES = "sqlite:///ABSOLUTE/PATH or postgresql://USER@HOST/DATABASE"
+SCHEMES = "sqlite:///ABSOLUTE/PATH, postgresql://USER@HOST/DATABASE, dynamodb://TABLE or sqs://NAME.fifo"
 
 
 class Databases:
@@ -34,6 +35,10 @@ class Databases:
         match scheme_of(url):
             case "sqlite":
                 return SqliteTable(await self._file(url))
+            case "dynamodb":
+                return await self._dynamo(url)
+            case "sqs":
+                raise Invalid(f"{url!r} is a queue, not a table.", fix="Use dynamodb://TABLE beside it.")
             case _:
                 from outlive.postgres.table import PostgresTable  # noqa: PLC0415 - an extra
 
@@ -44,10 +49,28 @@ class Databases:
         match scheme_of(url):
             case "sqlite":
                 return SqliteQueue(await self._file(url), clock=clock)
+            case "sqs":
+                return await self._sqs(url, clock)
+            case "dynamodb":
+                raise Invalid(f"{url!r} is a table, not a queue.", fix="Use sqs://NAME.fifo beside it.")
             case _:
                 from outlive.postgres.queue import PostgresQueue  # noqa: PLC0415 - an extra
 
                 return PostgresQueue(await self._server(url), clock=clock)
+
+    async def _dynamo(self, url: str) -> Table:
+        with _aws():
+            from outlive.aws.table import DynamoTable  # noqa: PLC0415 - an extra
+        table = await DynamoTable.open(url)
+        self._stack.push_async_callback(table.close)
+        return table
+
+    async def _sqs(self, url: str, clock: Clock) -> Queue:
+        with _aws():
+            from outlive.aws.queue import SqsQueue  # noqa: PLC0415 - an extra
+        queue = await SqsQueue.open(url, clock=clock)
+        self._stack.push_async_callback(queue.close)
+        return queue
 
     async def _file(self, url: str) -> Database:
         path = sqlite_path(url)
@@ -67,6 +90,14 @@ class Databases:
         return self._postgres[url]
 
 
+@contextmanager
+def _aws() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise Invalid("AWS needs its client.", fix="Run `pip install 'outlive[aws]'`.") from error
+
+
 async def open_hot_cache(url: str, clock: Clock) -> HotCache | None:
     """The hot cache behind `url`, None for an empty one; `Invalid` names a URL that is not supported."""
     if not url:
@@ -81,8 +112,12 @@ async def open_hot_cache(url: str, clock: Clock) -> HotCache | None:
 
 
 def scheme_of(url: str) -> str:
-    """`sqlite` or `postgresql`; `Invalid` for any other URL."""
+    """`sqlite`, `postgresql`, `dynamodb` or `sqs`; `Invalid` for any other URL."""
     scheme = urlsplit(url).scheme
+    if scheme in {"dynamodb", "sqs"}:
+        return scheme
+    if scheme in {"http", "https"} and url.endswith(".fifo"):
+        return "sqs"
     if scheme in {"postgres", "postgresql"}:
         return "postgresql"
     sqlite_path(url)

@@ -240,6 +240,13 @@ ALIASES = {
     if isinstance(field.validation_alias, str)
 }
 
+STORES_ON_AWS = {
+    "table": ("SESSION_TABLE", "dynamodb://{}"),
+    "objects": ("SESSION_BUCKET", "s3://{}"),
+    "queue": ("QUEUE_URL", "{}"),
+}
+"""Setting -> the variable that names the resource there, and the URL made of it."""
+
 BEDROCK_PAIR = ("bedrock_access_key_id", "bedrock_secret_access_key")
 SECRETS = [name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)]
 
@@ -252,13 +259,22 @@ def load_settings(**overrides: object) -> Settings:
     _refuse_unknown_variables()
     given = {name: value for name, value in overrides.items() if value is not None}
     aliases = {name: alias for alias, name in ALIASES.items()}
-    values = {k: v for k, v in _file_values().items() if v != "" and not os.environ.get(_variable(k))} | given
+    values = {k: v for k, v in _file_values().items() if v != "" and not os.environ.get(_variable(k))}
+    values |= _stores_on_aws() | given
     try:
         settings = Settings(**{aliases.get(name, name): value for name, value in values.items()})
     except ValidationError as error:
         raise _invalid(error) from error
     _check_key_pair(settings)
     return settings
+
+
+def _stores_on_aws() -> dict[str, str]:
+    """The stores that the variables of the AWS template name, where `OUTLIVE_` ones do not."""
+    named = {name: (os.environ.get(variable), url) for name, (variable, url) in STORES_ON_AWS.items()}
+    return {
+        name: url.format(value) for name, (value, url) in named.items() if value and not os.environ.get(_variable(name))
+    }
 
 
 def _check_key_pair(settings: Settings) -> None:

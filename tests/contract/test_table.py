@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiobotocore.session import get_session
 
+from outlive.aws.client import new_session
 from outlive.aws.table import DynamoTable
 from outlive.memory.server import MemoryServer
 from outlive.memory.table import MemoryTable
@@ -93,7 +93,7 @@ class TestDynamoTable(TableSuite):
             await client.delete_table(TableName=self.name)
 
     def _client(self) -> Any:
-        return get_session().create_client("dynamodb", region_name="eu-central-1", endpoint_url=local_aws())
+        return new_session().create_client("dynamodb", region_name="eu-central-1", endpoint_url=local_aws())
 
     async def _create(self) -> None:
         async with self._client() as client:

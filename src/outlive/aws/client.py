@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+from botocore.loaders import Loader
 
 from outlive.errors import Invalid, Unavailable
 
@@ -21,6 +23,8 @@ ATTEMPTS = 4
 
 FIXES = {
     "ResourceNotFoundException": "Create the table, or correct its name and region.",
+    "AWS.SimpleQueueService.NonExistentQueue": "Create the queue, or correct its name and region.",
+    "AccessDenied": "Allow the action to this role.",
     "AccessDeniedException": "Allow the action to this role.",
     "UnrecognizedClientException": "Correct the credentials.",
     "ExpiredTokenException": "Renew the credentials.",
@@ -49,14 +53,26 @@ def parse_place(url: str, scheme: str) -> Place:
     return Place(parts.netloc, query.get("region"), query.get("endpoint"))
 
 
-async def open_client(service: str, place: Place, stack: AsyncExitStack) -> Any:  # noqa: ANN401 - made at run time
+_MODELS = Loader()
+"""Keeps the descriptions of the services, which take longer to read than a request."""
+
+
+def new_session() -> AioSession:
+    """A session with credentials of its own."""
+    session = get_session()
+    session.register_component("data_loader", _MODELS)
+    return session
+
+
+async def open_client(service: str, place: Place, stack: AsyncExitStack, *, read_seconds: float = READ_SECONDS) -> Any:  # noqa: ANN401 - a client's class is made at run time
     """A client that `stack` closes; credentials are found as every AWS program finds them."""
     config = AioConfig(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        read_timeout=read_seconds,
         retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
     )
-    client = get_session().create_client(service, region_name=place.region, endpoint_url=place.endpoint, config=config)
+    region = place.region or os.environ.get("AWS_REGION")  # botocore itself reads AWS_DEFAULT_REGION only
+    client = new_session().create_client(service, region_name=region, endpoint_url=place.endpoint, config=config)
     try:
         return await stack.enter_async_context(client)
     except NoRegionError as error:

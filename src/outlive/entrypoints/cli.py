@@ -19,6 +19,7 @@ from outlive.entrypoints.commands.archive_verify import archive_verify
 from outlive.entrypoints.commands.cache_invalidate import cache_invalidate
 from outlive.entrypoints.commands.cache_stats import cache_stats
 from outlive.entrypoints.commands.chat import chat
+from outlive.entrypoints.commands.cost import cost
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
 from outlive.entrypoints.commands.limits_set import limits_set
@@ -97,6 +98,7 @@ COMMANDS: Commands = {
     "worker": worker,
     "doctor": doctor,
     "sweep": sweep,
+    "cost": cost,
     "usage": usage,
     "mcp": mcp,
 }

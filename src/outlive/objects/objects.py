@@ -22,6 +22,9 @@ from outlive.protocols import Clock, ObjectInfo
 RETRIES = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
 """How long obstore tries again by itself (5xx, dropped connections) before the caller hears of it."""
 
+SHA_256 = {"checksum_algorithm": "sha256"}
+"""S3 itself refuses a put whose bytes were changed on the way."""
+
 _TAKEN = (FileExistsError, AlreadyExistsError, PreconditionError)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -53,7 +56,8 @@ class UrlObjects:
         with _opening(url):
             if urlsplit(url).scheme == "file":
                 return cls(await Folder.open(_folder(url), now=clock.now()))
-            match from_url(url, **{"retry_config": RETRIES, **(options or {})}):
+            checked = SHA_256 if urlsplit(url).scheme in {"s3", "s3a"} else {}
+            match from_url(url, **{"retry_config": RETRIES, **checked, **(options or {})}):
                 case HTTPStore():
                     raise ValueError("a plain web server has no conditional writes")
                 case store:

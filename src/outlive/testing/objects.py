@@ -108,6 +108,7 @@ class ExactBytes(ObjectsContract):
 class ListingInOrder(ObjectsContract):
     """A listing shows every object under the prefix once, in the order of code points of whole keys."""
 
+    @needs("order of whole keys")
     async def test_keys_are_in_order_of_code_points(self, objects: Objects, other: Objects) -> None:
         """A slash sorts as a character of the key: 'a-b' and 'a.b' come before 'a/b', 'a0' after it."""
         keys = ["a/b", "a-b", "a.b", "a0", "a/-", "a/b-/c", "b", "A", "a%", "a=", "a/b0", "_", "c/d/e/f"]
@@ -141,6 +142,7 @@ class ListingInOrder(ObjectsContract):
         assert await keys_of(objects, "a") == ["acme/k"]
         assert await objects.get("Acme/k") == b"1"
 
+    @needs("order of whole keys")
     async def test_pages_join_to_the_whole(self, objects: Objects) -> None:
         """Reading on after the last key of each page visits every object once, in order."""
         keys = sorted(f"p/{n % 5}{'/-.'[n % 3]}{n:02}" for n in range(24))
@@ -182,7 +184,7 @@ class Deletion(ObjectsContract):
         for key in ("s/1", "s/2", "s/10", "t/1", "s-1"):
             await other.put(key, key.encode())
         await objects.delete(["s/1", "t/1"])
-        assert await keys_of(other) == ["s-1", "s/10", "s/2"]
+        assert sorted(await keys_of(other)) == ["s-1", "s/10", "s/2"]
         assert await other.get("s/10") == b"s/10"
         with pytest.raises(NotFound):
             await other.get("s/1")

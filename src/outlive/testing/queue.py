@@ -10,6 +10,7 @@ import pytest
 from outlive.errors import Invalid, NotFound, Unavailable
 from outlive.protocols import Message, Queue, QueueContents, QueueDepth
 from outlive.testing.clock import ManualClock
+from outlive.testing.contract import needs
 from outlive.testing.queue_contents import Purging, Waiting
 from outlive.testing.queue_contract import (
     CALLS,
@@ -25,10 +26,13 @@ from outlive.testing.queue_contract import (
 )
 from outlive.testing.queue_delivery import AtLeastOnce, OrderPerGroup, ReceiptsAreCurrent
 
+ODD_TEXTS = ["a\x00b", "'; DROP TABLE messages; --", "\U0001f600", "e\u0301", " ", "x" * 2000, "%_", "\n"]
+
 
 class Deduplication(QueueContract):
     """A message sent twice within the window is there once."""
 
+    @needs("telling repeats")
     async def test_a_repeat_is_dropped(self, queue: Queue, other: Queue) -> None:
         """The second send of an id in a group returns False and changes nothing, the body being another too."""
         assert await queue.send(message("g", "1", b"first"))
@@ -36,6 +40,7 @@ class Deduplication(QueueContract):
         assert (await receive(queue)).message.body == b"first"
         assert await nothing(queue)
 
+    @needs("telling repeats")
     async def test_a_repeat_is_dropped_after_the_message_is_done(self, queue: Queue) -> None:
         """The window holds when the first message has been received and acknowledged."""
         await send(queue, "g/1")
@@ -48,6 +53,8 @@ class Deduplication(QueueContract):
         await send(queue, "g/1", "h/1")
         assert await drain(queue) == ["g/1", "h/1"]
 
+    @needs("telling repeats")
+    @needs("a clock of its caller's")
     async def test_the_window_is_counted_from_the_first_send(self, queue: Queue, clock: ManualClock) -> None:
         """Just inside the window a repeat is dropped and does not prolong it; at its end the id is new."""
         await send(queue, "g/1")
@@ -58,11 +65,38 @@ class Deduplication(QueueContract):
         assert not await queue.send(message("g", "1"))
         assert await drain(queue) == ["g/1", "g/1"]
 
+    @needs("telling repeats")
     async def test_of_32_concurrent_sends_one_counts(self, queue: Queue, other: Queue) -> None:
         """Of 32 concurrent sends of one message on two handles one is stored."""
         sends = [(queue, other)[n % 2].send(message("g", "1")) for n in range(32)]
         assert sum(await asyncio.gather(*sends)) == 1
         assert await drain(queue) == ["g/1"]
+
+
+class RepeatsAreDropped(QueueContract):
+    """The same by its effect alone, for queues that do not tell the sender."""
+
+    async def test_only_the_first_send_is_delivered(self, queue: Queue, other: Queue) -> None:
+        """However often an id is sent to a group, by whom and with what body, its first body is delivered once."""
+        for sender, body in ((queue, b"first"), (other, b"second"), (queue, b"third")):
+            await sender.send(message("g", "1", body))
+        delivery = await receive(queue)
+        assert delivery.message.body == b"first"
+        await queue.ack(delivery)
+        await other.send(message("g", "1", b"late"))
+        assert await nothing(queue)
+
+    async def test_concurrent_sends_are_delivered_once(self, queue: Queue, other: Queue) -> None:
+        """Of 32 concurrent sends of one message on two handles one is delivered."""
+        await asyncio.gather(*((queue, other)[n % 2].send(message("g", "1")) for n in range(32)))
+        assert await drain(queue) == ["g/1"]
+
+    @pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text[:8]))
+    async def test_odd_texts_are_told_apart(self, queue: Queue, other: Queue, text: str) -> None:
+        """Any non-empty text is a group and an id of its own, repeated or not."""
+        for group in (text, text, text + "x"):
+            await queue.send(message(group, text))
+        assert await drain(other) == [f"{text}/{text}", f"{text}x/{text}"]
 
 
 class DeadLetters(QueueContract):
@@ -81,6 +115,7 @@ class DeadLetters(QueueContract):
         assert (letter.receives, letter.died_at) == (self.max_receives, clock.now())
         assert letter.reason == "tool crashed"
 
+    @needs("a clock of its caller's")
     async def test_timeouts_kill_too(self, queue: Queue, clock: ManualClock) -> None:
         """A message whose receivers all vanish dies too, with a reason that is not empty."""
         await send(queue, "g/1")
@@ -141,6 +176,7 @@ class DeadLetters(QueueContract):
 class Depth(QueueContract):
     """The queue knows how full it is."""
 
+    @needs("a clock of its caller's")
     async def test_each_message_is_counted_once(self, queue: Queue, other: Queue, clock: ManualClock) -> None:
         """Waiting, delayed and blocked messages wait, received ones are in flight until they time out."""
         await send(queue, "dead/1")
@@ -156,6 +192,7 @@ class Depth(QueueContract):
 class Durability(QueueContract):
     """What was acknowledged is there after everything is closed and opened again."""
 
+    @needs("telling repeats")
     async def test_everything_survives_reopening(self, queue: Queue, tmp_path: Path, clock: ManualClock) -> None:
         """Messages, receives, receipts, the dedupe window and dead letters are the same after reopening."""
         await send(queue, "dead/1")
@@ -172,12 +209,10 @@ class Durability(QueueContract):
         await again.close()
 
 
-ODD_TEXTS = ["a\x00b", "'; DROP TABLE messages; --", "\U0001f600", "e\u0301", " ", "x" * 2000, "%_", "\n"]
-
-
 class OddBytes(QueueContract):
     """Every body, group and id comes back exactly; what is not allowed is refused."""
 
+    @needs("telling repeats")
     @pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text[:8]))
     async def test_odd_groups_and_ids_come_back(self, queue: Queue, other: Queue, text: str) -> None:
         """Any non-empty text is a group and an id, told apart from its neighbours."""
@@ -248,6 +283,7 @@ class QueueSuite(
     AtLeastOnce,
     ReceiptsAreCurrent,
     Deduplication,
+    RepeatsAreDropped,
     DeadLetters,
     Waiting,
     Purging,

@@ -7,6 +7,7 @@ import pytest
 from outlive.errors import Invalid, NotFound
 from outlive.protocols import Queue
 from outlive.testing.clock import ManualClock
+from outlive.testing.contract import needs
 from outlive.testing.queue_contract import QueueContract, drain, kill, message, nothing, receive, send
 
 
@@ -33,6 +34,7 @@ class Waiting(QueueContract):
         await queue.waiting("g")
         assert (await receive(queue)).receives == 1
 
+    @needs("a clock of its caller's")
     async def test_a_message_with_a_worker_does_not_wait(self, queue: Queue, other: Queue, clock: ManualClock) -> None:
         """A received message is not listed until it has come back."""
         await send(queue, "g/1", "g/2")

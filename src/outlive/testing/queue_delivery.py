@@ -8,6 +8,7 @@ import pytest
 
 from outlive.protocols import Message, Queue, QueueDepth
 from outlive.testing.clock import ManualClock
+from outlive.testing.contract import needs
 from outlive.testing.queue_contract import (
     QueueContract,
     drain,
@@ -45,6 +46,7 @@ class OrderPerGroup(QueueContract):
         await queue.ack(first)
         assert name(await receive(other)) == "a/2"
 
+    @needs("a clock of its caller's")
     async def test_a_delayed_message_is_not_overtaken_in_its_group(self, queue: Queue, clock: ManualClock) -> None:
         """A message given back with a delay holds up its own group only, and comes first when the delay is over."""
         await send(queue, "a/1", "a/2", "b/1")
@@ -83,6 +85,7 @@ async def _work(queue: Queue, seen: list[str], running: set[str]) -> None:
 class AtLeastOnce(QueueContract):
     """A message stays until it is acknowledged."""
 
+    @needs("a clock of its caller's")
     async def test_what_is_not_acknowledged_comes_again(self, queue: Queue, clock: ManualClock) -> None:
         """When the visibility timeout has run out the message is delivered again, as received twice."""
         await send(queue, "g/1", "g/2")
@@ -101,6 +104,7 @@ class AtLeastOnce(QueueContract):
         assert await nothing(queue)
         assert await queue.depth() == QueueDepth(0, 0, 0)
 
+    @needs("a clock of its caller's")
     async def test_an_extended_message_stays_with_its_worker(self, queue: Queue, clock: ManualClock) -> None:
         """`extend` counts from now: the message comes again that long after the call and not before."""
         await send(queue, "g/1")
@@ -118,6 +122,7 @@ class AtLeastOnce(QueueContract):
         await queue.give_back(await receive(queue), delay=0, reason="failed")
         assert (await receive(other)).receives == 2
 
+    @needs("taking back a receive")
     async def test_a_receive_can_be_taken_back(self, queue: Queue) -> None:
         """Given back with `count=False` the receive does not count, however often, so nothing dies of it."""
         await send(queue, "g/1")
@@ -127,12 +132,14 @@ class AtLeastOnce(QueueContract):
             await queue.give_back(delivery, delay=0, reason="busy", count=False)
         assert await drain(queue) == ["g/1"]
 
+    @needs("a clock of its caller's")
     async def test_receive_waits_as_long_as_asked(self, queue: Queue, clock: ManualClock) -> None:
         """With nothing to deliver `receive` returns None when `wait` seconds have passed, and not before."""
         began = clock.now()
         assert await queue.receive(visibility=30, wait=20) is None
         assert clock.now() - began == pytest.approx(20)
 
+    @needs("a clock of its caller's")
     async def test_receive_returns_what_arrives_while_it_waits(
         self, queue: Queue, other: Queue, clock: ManualClock
     ) -> None:
@@ -147,6 +154,7 @@ class AtLeastOnce(QueueContract):
 class ReceiptsAreCurrent(QueueContract):
     """Only the latest receiver speaks for a message."""
 
+    @needs("a clock of its caller's")
     async def test_each_receive_has_its_own_receipt(self, queue: Queue, clock: ManualClock) -> None:
         """Receipts differ between receives, whether the earlier one ran out, was given back or taken back."""
         await send(queue, "g/1")
@@ -160,6 +168,7 @@ class ReceiptsAreCurrent(QueueContract):
         receipts.append((await receive(queue)).receipt)
         assert len(set(receipts)) == 5
 
+    @needs("a clock of its caller's")
     async def test_an_old_receipt_can_do_nothing(self, queue: Queue, other: Queue, clock: ManualClock) -> None:
         """After another receive the earlier receiver can neither acknowledge, extend nor return the message."""
         await send(queue, "g/1")

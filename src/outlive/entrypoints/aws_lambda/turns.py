@@ -1,0 +1,88 @@
+"""The agent function: one message of the queue, one turn, and the turn handed over before the function is ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from outlive.aws.queue import delivery_of
+from outlive.core.messages import Inbound
+from outlive.entrypoints.aws_lambda.kept import Kept
+from outlive.entrypoints.output import print_json
+from outlive.errors import OutliveError
+from outlive.flows.hand_over import HandedOver, handover_at
+from outlive.flows.hold_lease import Busy
+from outlive.flows.run_turn import Turn
+from outlive.flows.work_queue import Outcome, work_one
+from outlive.wiring import App, open_app
+
+KEPT = Kept(open_app)
+
+
+def run_batch(event: Mapping[str, Any], *, remaining_seconds: Callable[[], float]) -> Mapping[str, Any]:
+    """The messages of the event that are not done, as Lambda wants to be told (`ReportBatchItemFailures`).
+
+    A turn settles its own message: done, given back with a pause, sent anew or put aside. What is told here only keeps
+    Lambda from removing one that was given back. After a message that failed the rest of a batch is left alone, so that
+    no session's order is broken.
+    """
+    records: Sequence[Mapping[str, Any]] = event["Records"]
+    return KEPT.run(lambda app: _work(app, records, remaining_seconds))
+
+
+async def _work(
+    app: App, records: Sequence[Mapping[str, Any]], remaining_seconds: Callable[[], float]
+) -> Mapping[str, Any]:
+    for done, record in enumerate(records):
+        if not await _is_done(app, record, remaining_seconds()):
+            return _failed(records[done:])
+    return _failed([])
+
+
+async def _is_done(app: App, record: Mapping[str, Any], seconds: float) -> bool:
+    watch = _Watch()
+    try:
+        delivery = delivery_of(
+            record["messageId"],
+            record["receiptHandle"],
+            record["body"],
+            record["attributes"]["ApproximateReceiveCount"],
+        )
+        now = app.engine.clock.now()
+        deadline = handover_at(app.engine.policy, now + seconds, now)
+    except OutliveError as error:
+        watch.tell("failed", error=error.message, message=record["messageId"])
+        return False
+    await work_one(app.engine, delivery, on_outcome=watch.on_outcome, deadline=deadline)
+    return watch.done
+
+
+@dataclass
+class _Watch:
+    """One line of JSON per turn for the function's log, with nothing of its text."""
+
+    done: bool = False
+    told: list[str] = field(default_factory=list)
+
+    def tell(self, event: str, **fields: object) -> None:
+        self.told.append(event)
+        print_json({"event": event} | fields)
+
+    async def on_outcome(self, inbound: Inbound, outcome: Outcome) -> None:
+        which = {"session_key": str(inbound.key), "message_id": inbound.message_id}
+        match outcome:
+            case Turn():
+                self.done = True
+                steps = {step.name: round(step.seconds * 1000, 1) for step in outcome.trace.steps}
+                self.tell("turn", how=outcome.how, session_id=outcome.session_id, ms=steps, **which)
+            case Busy():
+                self.tell("busy", reason=outcome.reason, **which)
+            case HandedOver():
+                self.tell("handed_over", session_id=outcome.session_id, steps=outcome.steps, **which)
+            case OutliveError():
+                self.tell("failed", error=outcome.message, type=type(outcome).__name__, **which)
+
+
+def _failed(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in records]}

@@ -1,0 +1,221 @@
+"""The template as CloudFormation gets it: rules for what a local AWS drops, and for what shows only too late."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from samtranslator.public.translator import ManagedPolicyLoader
+from samtranslator.translator.transform import transform
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "aws"
+
+
+class Loader(yaml.SafeLoader):
+    """YAML with the short forms of intrinsic functions."""
+
+
+def _intrinsic(loader: Loader, suffix: str, node: yaml.Node) -> Mapping[str, Any]:
+    match node:
+        case yaml.ScalarNode():
+            value: Any = loader.construct_scalar(node)
+        case yaml.SequenceNode():
+            value = loader.construct_sequence(node, deep=True)
+        case _:
+            value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt":
+        value = value.split(".", 1)
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+Loader.add_multi_constructor("!", _intrinsic)
+
+
+class NoPolicies(ManagedPolicyLoader):
+    """The template names none of AWS's own."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+@pytest.fixture(scope="module")
+def source() -> dict[str, Any]:
+    """The template as written."""
+    return yaml.load((FOLDER / "template.yaml").read_text(), Loader)
+
+
+def translated(source: dict[str, Any]) -> dict[str, Any]:
+    """The template after SAM's translation, as if it had been built: a zip in a bucket, an image in a registry."""
+    source = json.loads(json.dumps(source))
+    for function in ("AgentFunction", "SweeperFunction"):
+        source["Resources"][function]["Properties"]["ImageUri"] = "0.dkr.ecr.us-east-1.amazonaws.com/outlive:latest"
+    source["Resources"]["ProducerFunction"]["Properties"]["CodeUri"] = "s3://code/producer.zip"
+    values = {name: each.get("Default", "x" * 16) for name, each in source["Parameters"].items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        template: dict[str, Any] = transform(source, values, NoPolicies())
+    return template
+
+
+@pytest.fixture(scope="module")
+def resources(source: dict[str, Any]) -> dict[str, Any]:
+    """The resources after SAM's translation."""
+    found: dict[str, Any] = translated(source)["Resources"]
+    return found
+
+
+def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Properties of the resources of a type, by name."""
+    return {name: each.get("Properties", {}) for name, each in resources.items() if each["Type"] == f"AWS::{kind}"}
+
+
+def statements(resources: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What the roles allow."""
+    for role in of_type(resources, "IAM::Role").values():
+        assert "ManagedPolicyArns" not in role or role["ManagedPolicyArns"] == []
+        for policy in role["Policies"]:
+            yield from policy["PolicyDocument"]["Statement"]
+
+
+def test_the_table_expires_recovers_and_is_encrypted(resources: dict[str, Any]) -> None:
+    """The table has the keys outlive uses, TTL on `ttl`, point-in-time recovery, encryption, and is kept."""
+    ((_, table),) = of_type(resources, "DynamoDB::Table").items()
+    assert [(each["AttributeName"], each["KeyType"]) for each in table["KeySchema"]] == [
+        ("pk", "HASH"),
+        ("sk", "RANGE"),
+    ]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert table["SSESpecification"]["SSEEnabled"] is True
+    assert resources["SessionTable"]["DeletionPolicy"] == resources["SessionBucket"]["DeletionPolicy"] == "Retain"
+
+
+def test_the_bucket_is_private_and_encrypted_and_loses_nothing_by_age(resources: dict[str, Any]) -> None:
+    """All public access is blocked, and no rule removes objects that a session in use may need."""
+    ((_, bucket),) = of_type(resources, "S3::Bucket").items()
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    for rule in bucket["LifecycleConfiguration"]["Rules"]:
+        assert "ExpirationInDays" not in rule
+        assert rule["Status"] == "Enabled"
+
+
+@pytest.mark.parametrize("kind", ["S3::BucketPolicy", "SQS::QueuePolicy"])
+def test_only_tls_is_spoken(resources: dict[str, Any], kind: str) -> None:
+    """Bucket and queues refuse what comes without TLS."""
+    ((_, policy),) = of_type(resources, kind).items()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_a_message_dies_after_three_receives_and_is_kept_for_two_weeks(resources: dict[str, Any]) -> None:
+    """Both queues are FIFO, encrypted, hold 1 MiB; the visibility timeout is no shorter than the function's."""
+    queues = of_type(resources, "SQS::Queue")
+    assert queues["TurnQueue"]["RedrivePolicy"]["maxReceiveCount"] == 3
+    assert queues["TurnQueue"]["VisibilityTimeout"] >= resources["AgentFunction"]["Properties"]["Timeout"]
+    for queue in queues.values():
+        assert queue["FifoQueue"] is queue["SqsManagedSseEnabled"] is True
+        assert queue["MessageRetentionPeriod"] == 14 * 86_400
+        assert queue["MaximumMessageSize"] == 2**20
+
+
+def test_the_agent_takes_one_message_and_reports_the_failed(resources: dict[str, Any]) -> None:
+    """The mapping has batch size one and partial failures."""
+    ((_, mapping),) = of_type(resources, "Lambda::EventSourceMapping").items()
+    assert mapping["BatchSize"] == 1
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_dead_letters_ring(resources: dict[str, Any]) -> None:
+    """One dead letter is enough for an alarm, and silence is none."""
+    alarm = of_type(resources, "CloudWatch::Alarm")["DeadLetterAlarm"]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetters", "QueueName"]}}]
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["AlarmActions"]
+
+
+def test_no_role_has_a_wildcard_it_could_do_without(resources: dict[str, Any]) -> None:
+    """No action has a wildcard, no resource is everything; only Bedrock's models are named by a pattern."""
+    for statement in statements(resources):
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not any("*" in action for action in actions)
+        targets = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        assert "*" not in targets
+        if any("*" in json.dumps(target).replace("/*", "") for target in targets):
+            assert all(action.startswith("bedrock:Invoke") for action in actions)
+
+
+def test_each_function_has_its_own_role_log_and_ceiling(resources: dict[str, Any]) -> None:
+    """No two functions share a role or a log group; each is limited in number; each log ends."""
+    functions = of_type(resources, "Lambda::Function")
+    for field in ("Role", "LoggingConfig"):
+        assert len({json.dumps(each[field]) for each in functions.values()}) == len(functions) == 3
+    assert all(each["ReservedConcurrentExecutions"] for each in functions.values())
+    assert all(log["RetentionInDays"] for log in of_type(resources, "Logs::LogGroup").values())
+
+
+def test_nothing_idle_costs(resources: dict[str, Any]) -> None:
+    """No network, no server, no cache, no provisioned capacity."""
+    kinds = {each["Type"] for each in resources.values()}
+    assert not [kind for kind in kinds if kind.startswith(("AWS::EC2", "AWS::ECS", "AWS::RDS", "AWS::DAX"))]
+    assert all(table["BillingMode"] == "PAY_PER_REQUEST" for table in of_type(resources, "DynamoDB::Table").values())
+
+
+def test_the_front_door_is_written_out(resources: dict[str, Any]) -> None:
+    """Api, stage, route, integration and permission are resources of their own, and only the webhook's route exists."""
+    ((_, route),) = of_type(resources, "ApiGatewayV2::Route").items()
+    assert route["RouteKey"] == "POST /webhook"
+    assert all("Body" not in api for api in of_type(resources, "ApiGatewayV2::Api").values())
+    assert len(of_type(resources, "ApiGatewayV2::Integration")) == len(of_type(resources, "ApiGatewayV2::Stage")) == 1
+    assert len(of_type(resources, "Lambda::Permission")) >= 2
+
+
+def test_secrets_have_no_default_and_are_not_shown(source: dict[str, Any]) -> None:
+    """The webhook's secret must be given; every secret is hidden; the optional ones default to nothing."""
+    secrets = {name: each for name, each in source["Parameters"].items() if "Secret" in name or "Key" in name}
+    assert len(secrets) == 3
+    assert all(each["NoEcho"] is True and not each.get("Default") for each in secrets.values())
+    assert "Default" not in secrets["WebhookSecret"]
+
+
+def test_every_handler_exists(source: dict[str, Any]) -> None:
+    """What the template points Lambda at is a function of the handler module."""
+    from outlive.entrypoints.aws_lambda import handler
+
+    functions = [each["Properties"] for each in source["Resources"].values() if "Serverless" in each["Type"]]
+    names = [each.get("Handler") or each["ImageConfig"]["Command"][0] for each in functions]
+    assert len(names) == 3
+    for name in names:
+        module, _, function = name.rpartition(".")
+        assert module == handler.__name__
+        assert callable(getattr(handler, function))
+
+
+def test_the_producers_zip_runs_by_itself(tmp_path: Path) -> None:
+    """What `sam build` packs for the producer is below 200 KB and loads without any installed package."""
+    subprocess.run(["make", "build-ProducerFunction", f"ARTIFACTS_DIR={tmp_path}"], cwd=ROOT, check=True)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.py")) < 200_000
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from outlive.entrypoints.aws_lambda import handler, intake"
+    subprocess.run([sys.executable, "-I", "-S", "-c", code, str(tmp_path)], check=True)
+
+
+def test_the_image_copies_what_exists() -> None:
+    """Each file that the Dockerfile copies is in the repository, and its command is the template's."""
+    lines = (FOLDER / "Dockerfile").read_text().splitlines()
+    copied = [part for line in lines if line.startswith("COPY ") for part in line.split()[1:-1]]
+    assert copied
+    assert all((ROOT / part).exists() for part in copied)
+    assert 'CMD ["outlive.entrypoints.aws_lambda.handler.agent"]' in lines
