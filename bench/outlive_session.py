@@ -20,10 +20,10 @@ from bench.operations import OPERATIONS
 from bench.workload import Message, Turn
 from outlive.core.keys import session_key
 from outlive.core.messages import Inbound
-from outlive.flows.find_session import hold_session
-from outlive.flows.hold_lease import Busy, Lease
-from outlive.flows.hydrate_tree import hydrate_tree
 from outlive.flows.run_turn import run_turn
+from outlive.flows.turn.find_session import hold_session
+from outlive.flows.turn.hold_lease import Busy, Lease
+from outlive.flows.turn.hydrate_tree import hydrate_tree
 from outlive.protocols import AgentEvent, AgentTurn, SessionSeen, TurnDone
 from outlive.settings import load_settings
 from outlive.testing.wrappers import wrap

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Unavailable,
     )
     from outlive.flows.run_turn import Turn
-    from outlive.flows.session_store import SessionStore
+    from outlive.flows.session_store.store import SessionStore
     from outlive.settings import Settings, load_settings
     from outlive.wiring import App, open_app, open_session_store
 
@@ -47,7 +47,7 @@ __all__ = [
 _HOMES = {
     "App": "outlive.wiring",
     "CrashPolicy": "outlive.core.turns",
-    "SessionStore": "outlive.flows.session_store",
+    "SessionStore": "outlive.flows.session_store.store",
     "Settings": "outlive.settings",
     "Turn": "outlive.flows.run_turn",
     "load_settings": "outlive.settings",

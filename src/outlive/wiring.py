@@ -30,12 +30,12 @@ from outlive.core.quotas import Quotas
 from outlive.core.turns import CrashPolicy
 from outlive.databases import Databases, embedded_file, open_hot_cache
 from outlive.errors import AgentFailed, Invalid
-from outlive.flows.ask_agent import ask_agent
 from outlive.flows.engine import Engine, Policy
-from outlive.flows.hot_objects import HotObjects
 from outlive.flows.run_turn import Turn
-from outlive.flows.session_store import SessionStore
+from outlive.flows.session_store.store import SessionStore
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.ask_agent import ask_agent
+from outlive.flows.turn.hot_objects import HotObjects
 from outlive.objects.objects import UrlObjects
 from outlive.protocols import Agent, AgentEvent, AgentTurn, Channel, Objects, OnEvent, Queue, Table
 from outlive.settings import Settings, load_settings
@@ -92,7 +92,7 @@ class App:
         wait_seconds: float = 60.0,
         on_event: OnEvent | None = None,
     ) -> Turn:
-        """One turn of the session behind `key`, committed when this returns; see `flows.ask_agent`."""
+        """One turn of the session behind `key`, committed when this returns; see `flows.turn.ask_agent`."""
         return await ask_agent(
             self.engine,
             self.key(key),

@@ -14,8 +14,8 @@ from outlive.aws.client import new_session
 from outlive.aws.queue import SqsQueue
 from outlive.core.keys import parse_session_key
 from outlive.core.messages import Inbound, encode_inbound
-from outlive.flows.find_session import find_session
-from outlive.flows.inspect_session import inspect_session
+from outlive.flows.sessions.inspect_session import inspect_session
+from outlive.flows.turn.find_session import find_session
 from outlive.protocols import Message, QueueDepth
 from outlive.wiring import App, open_at_rest
 from tests.aws.conftest import REGION

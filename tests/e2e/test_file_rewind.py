@@ -17,8 +17,8 @@ from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profiles
 from outlive.agents.start import prepare
 from outlive.agents.workspace import DiskWorkspaces
-from outlive.flows.hydrate_tree import hydrate_tree
-from outlive.flows.rewind_session import rewind_session
+from outlive.flows.sessions.rewind_session import rewind_session
+from outlive.flows.turn.hydrate_tree import hydrate_tree
 from outlive.protocols import AgentTurn
 from outlive.testing.scripted_model import ScriptedModel
 from tests.e2e.test_hosts import Hosts

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 
 from outlive.agents.workspace import DiskWorkspaces
-from outlive.flows.hand_over import HandedOver
 from outlive.flows.run_turn import Turn, run_turn
+from outlive.flows.turn.hand_over import HandedOver
 from outlive.protocols import AgentEvent, ToolFinished
 from outlive.testing.scripted_model import ScriptedModel, script
 from tests.agents.watching import gone, until

@@ -14,8 +14,8 @@ from outlive.agents.options import ModelSettings
 from outlive.agents.profiles import Profiles
 from outlive.clock import SystemClock
 from outlive.core.quotas import Quotas
-from outlive.flows.change_limits import start_turns, stop_turns
 from outlive.flows.engine import Engine
+from outlive.flows.limits.change_limits import start_turns, stop_turns
 from outlive.flows.run_turn import Turn, run_turn
 from outlive.protocols import ToolStarted
 from outlive.testing.scripted_model import ScriptedModel, script

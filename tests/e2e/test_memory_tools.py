@@ -14,8 +14,8 @@ from outlive.agents.profiles import Profiles
 from outlive.core.keys import SessionId
 from outlive.core.state import State
 from outlive.errors import AgentFailed, Invalid
-from outlive.flows.change_state import read_state, state_history
-from outlive.flows.preferences import read_preferences
+from outlive.flows.knowledge.change_state import read_state, state_history
+from outlive.flows.knowledge.preferences import read_preferences
 from outlive.testing.scripted_model import Fail, script
 from tests.agents.profile_folder import make_profile, server
 from tests.e2e.warm_host import Host, Universe, universe

@@ -24,8 +24,8 @@ from outlive.core.ledger import LedgerLine
 from outlive.core.messages import Inbound
 from outlive.core.transcripts import unknown_parents
 from outlive.flows.accept_message import accept_message
-from outlive.flows.find_session import find_head, find_session
-from outlive.flows.read_ledger import read_file, read_lines
+from outlive.flows.turn.find_session import find_head, find_session
+from outlive.flows.turn.read_ledger import read_file, read_lines
 from outlive.settings import Settings
 from outlive.testing.scripted_model import script
 from outlive.wiring import App, open_at_rest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from outlive.flows.control_session import Stopping, session_status, stop_session
+from outlive.flows.delivery.control_session import Stopping, session_status, stop_session
 from outlive.protocols import ToolStarted
 from outlive.settings import load_settings
 from outlive.testing.scripted_model import script

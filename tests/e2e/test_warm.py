@@ -18,7 +18,7 @@ from outlive.agents.workspace import DiskWorkspaces
 from outlive.core.keys import session_key
 from outlive.core.quotas import Quotas
 from outlive.errors import AgentFailed, Unavailable
-from outlive.flows.rewind_session import rewind_session
+from outlive.flows.sessions.rewind_session import rewind_session
 from outlive.testing.faults import ErrorBefore, Plan, every, faulty
 from outlive.testing.scripted_model import Fail, script
 from tests.agents.watching import gone, until

@@ -16,10 +16,10 @@ from outlive.core.keys import head_key, session_key
 from outlive.core.messages import Inbound
 from outlive.core.sessions import Head, decode_head
 from outlive.flows.engine import Engine, Policy
-from outlive.flows.find_session import find_session
-from outlive.flows.hold_lease import Busy
-from outlive.flows.read_ledger import read_file, read_lines
 from outlive.flows.run_turn import Turn, run_turn
+from outlive.flows.turn.find_session import find_session
+from outlive.flows.turn.hold_lease import Busy
+from outlive.flows.turn.read_ledger import read_file, read_lines
 from outlive.memory.objects import MemoryObjects
 from outlive.memory.queue import MemoryQueue
 from outlive.memory.server import MemoryServer

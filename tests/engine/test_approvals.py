@@ -11,12 +11,12 @@ from outlive.core.approvals import NOT_TAKEN, TOOL_DEFERRED, Answer, Approval, c
 from outlive.core.quotas import Quotas
 from outlive.errors import NotFound
 from outlive.flows.accept_message import accept_message
-from outlive.flows.find_session import find_session
-from outlive.flows.hold_lease import Busy
-from outlive.flows.inspect_session import inspect_session
-from outlive.flows.list_approvals import list_approvals, open_question
-from outlive.flows.rewind_session import rewind_session
 from outlive.flows.run_turn import Turn, run_turn
+from outlive.flows.sessions.inspect_session import inspect_session
+from outlive.flows.sessions.list_approvals import list_approvals, open_question
+from outlive.flows.sessions.rewind_session import rewind_session
+from outlive.flows.turn.find_session import find_session
+from outlive.flows.turn.hold_lease import Busy
 from outlive.flows.work_queue import work_one
 from outlive.testing.faults import Action, Crash, CrashAfter, CrashBefore, Plan, at, on
 

@@ -11,10 +11,10 @@ import pytest_asyncio
 
 from outlive.core.sessions import Pending
 from outlive.errors import NotFound
-from outlive.flows.control_session import Stopping, new_session, session_status, stop_session
 from outlive.flows.deliver_reply import reply_of
-from outlive.flows.find_session import find_session
+from outlive.flows.delivery.control_session import Stopping, new_session, session_status, stop_session
 from outlive.flows.run_turn import run_turn
+from outlive.flows.turn.find_session import find_session
 from tests.engine.conftest import KEY
 from tests.engine.held import HeldAgent
 from tests.engine.queued import post, work

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from outlive.errors import AgentFailed, NotFound
-from outlive.flows.erase_session import erase_session
-from outlive.flows.keep_debug import list_debug, read_debug
-from outlive.flows.sweep_tenant import sweep_tenant
+from outlive.flows.sessions.erase_session import erase_session
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
+from outlive.flows.turn.keep_debug import list_debug, read_debug
 from outlive.testing.faults import ErrorBefore, Pass, Plan
 from outlive.testing.instant_agent import InstantAgent
 from tests.engine.conftest import World

@@ -12,7 +12,7 @@ import pytest_asyncio
 from outlive.core.messages import Inbound, decode_inbound
 from outlive.errors import AgentFailed, Unavailable
 from outlive.flows.accept_message import accept_message
-from outlive.flows.tell_dead import TEXT, tell_dead
+from outlive.flows.delivery.tell_dead import TEXT, tell_dead
 from outlive.flows.work_queue import work_one
 from outlive.protocols import Message
 from outlive.testing.faults import ErrorBefore, Pass, Plan

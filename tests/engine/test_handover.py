@@ -11,8 +11,8 @@ from outlive.core.messages import encode_inbound
 from outlive.core.turns import CrashPolicy
 from outlive.errors import Invalid
 from outlive.flows.engine import Policy
-from outlive.flows.hand_over import HandedOver, handover_at
 from outlive.flows.run_turn import run_turn
+from outlive.flows.turn.hand_over import HandedOver, handover_at
 from outlive.flows.work_queue import work_one, work_queue
 from outlive.protocols import Message, ToolFinished, ToolStarted
 from outlive.testing.faults import Plan

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from outlive.errors import LeaseLost
-from outlive.flows.hold_lease import Busy, Lease, acquire
 from outlive.flows.run_turn import run_turn
+from outlive.flows.turn.hold_lease import Busy, Lease, acquire
 from outlive.protocols import TextPart
 from outlive.testing.clock import SkewedClock
 from tests.engine.conftest import KEY

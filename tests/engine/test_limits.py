@@ -11,10 +11,10 @@ import pytest
 from outlive.core.keys import CONTROL_KEY, session_key
 from outlive.core.quotas import Quotas
 from outlive.errors import AgentFailed, Corrupt, Invalid, NotFound, Unavailable
-from outlive.flows.change_limits import set_quotas, start_turns, stop_turns
-from outlive.flows.count_spending import read_spending
-from outlive.flows.hold_lease import Busy
+from outlive.flows.limits.change_limits import set_quotas, start_turns, stop_turns
+from outlive.flows.limits.count_spending import read_spending
 from outlive.flows.run_turn import Turn, run_turn
+from outlive.flows.turn.hold_lease import Busy
 from outlive.flows.work_queue import work_one
 from outlive.protocols import Absent, Free, Message, SessionSeen, TextPart, TurnDone
 from outlive.testing.faults import ErrorBefore, Plan, every

@@ -8,7 +8,7 @@ import pytest
 
 from outlive.core.quotas import Quotas
 from outlive.errors import OutliveError
-from outlive.flows.count_spending import read_spending
+from outlive.flows.limits.count_spending import read_spending
 from outlive.testing.counting import Counts
 from outlive.testing.faults import Crash, CrashAfter, CrashBefore, ErrorBefore, LostReply, Plan, at
 

@@ -10,8 +10,8 @@ import pytest
 from outlive.core.keys import session_key
 from outlive.core.messages import Inbound
 from outlive.errors import Invalid, NotFound, OutliveError, Refused
-from outlive.flows.audit import read_audit
-from outlive.flows.link_sessions import create_link, list_links, redeem_link, remove_link
+from outlive.flows.delivery.audit import read_audit
+from outlive.flows.delivery.link_sessions import create_link, list_links, redeem_link, remove_link
 from outlive.flows.run_turn import run_turn
 from tests.engine.conftest import KEY
 

@@ -11,8 +11,8 @@ import pytest
 from outlive.core.keys import SessionId
 from outlive.core.live import LiveState, advanced, ended
 from outlive.errors import AgentFailed
-from outlive.flows.live_text import read_live
 from outlive.flows.run_turn import run_turn
+from outlive.flows.turn.live_text import read_live
 from outlive.protocols import TextPart, ToolFinished, ToolStarted
 from outlive.testing.instant_agent import InstantAgent
 from tests.engine.conftest import KEY

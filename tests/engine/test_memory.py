@@ -11,9 +11,9 @@ import pytest
 from outlive.core.keys import session_key
 from outlive.core.memories import FOLDER
 from outlive.errors import OutliveError
-from outlive.flows.erase_many import erase_tenant
 from outlive.flows.run_turn import Turn, run_turn
-from outlive.flows.sweep_tenant import sweep_tenant
+from outlive.flows.sessions.erase_many import erase_tenant
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
 from outlive.testing.faults import Crash, CrashAfter, CrashBefore, ErrorBefore, LostReply, Pass, Plan, at, on
 from outlive.testing.instant_agent import InstantAgent
 from tests.engine.conftest import World

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from outlive.errors import NotFound, Unavailable, Undelivered
-from outlive.flows.retry_outbox import dead_replies, retry_outboxes, waiting_outboxes
+from outlive.flows.delivery.retry_outbox import dead_replies, retry_outboxes, waiting_outboxes
 from outlive.flows.work_queue import work_one
 from outlive.testing.faults import Crash, CrashAfter, CrashBefore, Plan, on
 from tests.engine.queued import Vendor, post, receive, work

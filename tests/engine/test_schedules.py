@@ -9,7 +9,7 @@ import pytest
 
 from outlive.core.keys import Tenant
 from outlive.errors import Invalid, NotFound, OutliveError
-from outlive.flows.schedule_messages import add_schedule, fire_schedules, list_schedules, remove_schedule
+from outlive.flows.delivery.schedule_messages import add_schedule, fire_schedules, list_schedules, remove_schedule
 from outlive.testing.faults import Crash, CrashAfter, CrashBefore, Plan, at
 from tests.engine.conftest import KEY
 from tests.engine.queued import work

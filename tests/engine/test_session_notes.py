@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from outlive.core.controls import StopOrder, encode_stop, stop_key
 from outlive.errors import NotFound
-from outlive.flows.erase_session import erase_session
-from outlive.flows.session_notes import session_notes, sweep_notes
+from outlive.flows.sessions.erase_session import erase_session
+from outlive.flows.sessions.session_notes import session_notes, sweep_notes
 from outlive.protocols import Absent, Free
 from tests.engine.queued import Vendor, post, work
 

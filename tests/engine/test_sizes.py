@@ -10,7 +10,7 @@ import pytest
 from outlive.agents.tree import TreeLimits
 from outlive.agents.workspace import DiskWorkspaces
 from outlive.errors import Invalid, TooLarge
-from outlive.flows.hydrate_tree import hydrate_tree
+from outlive.flows.turn.hydrate_tree import hydrate_tree
 from outlive.testing.instant_agent import InstantAgent
 from tests.engine.conftest import disk
 

@@ -13,10 +13,10 @@ from outlive.core.messages import Inbound
 from outlive.core.sessions import SESSION_TTL
 from outlive.core.tasks import Task
 from outlive.errors import AgentFailed, Conflict, Invalid, NotFound
-from outlive.flows.erase_session import erase_session
-from outlive.flows.find_tasks import find_task, list_tasks
 from outlive.flows.run_turn import Turn, run_turn
-from outlive.flows.sweep_tenant import sweep_tenant
+from outlive.flows.sessions.erase_session import erase_session
+from outlive.flows.sessions.find_tasks import find_task, list_tasks
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
 from outlive.protocols import TextPart
 from outlive.testing.faults import Crash, CrashBefore, LostReply, Plan, on
 from outlive.testing.instant_agent import InstantAgent

@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from outlive.core.controls import WhileBusy
 from outlive.errors import OutliveError
-from outlive.flows.read_ledger import read_lines
 from outlive.flows.run_turn import run_turn
+from outlive.flows.turn.read_ledger import read_lines
 from outlive.flows.work_queue import work_one
 from outlive.testing.faults import Crash, CrashAfter, CrashBefore, Plan, at
 from tests.engine.held import HeldAgent, settle

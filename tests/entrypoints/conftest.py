@@ -19,7 +19,7 @@ from outlive.entrypoints.cli import run_with
 from outlive.entrypoints.running import named_session
 from outlive.errors import AgentFailed
 from outlive.flows.run_turn import Turn
-from outlive.flows.take_session import take_session
+from outlive.flows.turn.take_session import take_session
 from outlive.protocols import Absent, Agent, AgentEvent, AgentTurn, Free, SessionSeen, TextPart, ToolStarted, TurnDone
 from outlive.settings import load_settings
 from outlive.testing.instant_agent import TRANSCRIPTS, InstantAgent

@@ -15,7 +15,7 @@ import pytest
 
 from outlive.core.messages import MAX_TEXT_BYTES
 from outlive.errors import Unavailable
-from outlive.flows.hold_lease import Lease
+from outlive.flows.turn.hold_lease import Lease
 from outlive.testing.instant_agent import InstantAgent
 from tests.entrypoints.conftest import FailingAgent, Outlive, StuckAgent, stuck
 
@@ -162,7 +162,7 @@ def test_a_turn_that_only_lacked_its_commit_is_committed(outlive: Outlive) -> No
 def test_waiting_for_a_dead_holders_lease_is_explained(outlive: Outlive) -> None:
     """While a dead worker's lease lasts it is said that somebody holds the session; then the message is answered."""
     outlive.monkeypatch.setenv("OUTLIVE_LEASE_SECONDS", "1")
-    outlive.monkeypatch.setattr("outlive.entrypoints.chatting.SILENCE", 0.1)
+    outlive.monkeypatch.setattr("outlive.entrypoints.terminal.chatting.SILENCE", 0.1)
     outlive.say("first")
     outlive.hold("ada")
     done = outlive("chat", "--session", "ada", stdin="second\n")
@@ -192,8 +192,8 @@ def test_ctrl_c_before_the_agent_began_gives_the_message_up(outlive: Outlive) ->
     """Ctrl-C while another worker still holds the session stops waiting, and the message is answered by nobody."""
     outlive.say("first")
     outlive.hold("ada")
-    outlive.monkeypatch.setattr("outlive.entrypoints.chatting.SILENCE", 0.1)
-    outlive.monkeypatch.setattr("outlive.entrypoints.chatting.Chat._say_why", interrupt)
+    outlive.monkeypatch.setattr("outlive.entrypoints.terminal.chatting.SILENCE", 0.1)
+    outlive.monkeypatch.setattr("outlive.entrypoints.terminal.chatting.Chat._say_why", interrupt)
     done = outlive("chat", "--session", "ada", stdin="second\n")
     assert "the message was not answered" in done.err
     assert outlive.ok("sessions", "show", "ada")["session"]["line"]["turns"] == 1

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from outlive.entrypoints import agent_checks, machine_checks
+from outlive.entrypoints.doctor import agent_checks, machine_checks
 from outlive.errors import AgentFailed
 from tests.entrypoints.conftest import Outlive, stuck
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from outlive.entrypoints.times import epoch_of, seconds_of
+from outlive.entrypoints.terminal.times import epoch_of, seconds_of
 from outlive.errors import Invalid
 from tests.entrypoints.conftest import Outlive
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from outlive.entrypoints import output, progress
-from outlive.flows.rewind_session import Rewound
+from outlive.entrypoints.terminal import output, progress
+from outlive.flows.sessions.rewind_session import Rewound
 
 
 class Terminal(io.StringIO):

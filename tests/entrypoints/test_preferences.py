@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from outlive.flows.tool_cache import ToolCache
+from outlive.flows.knowledge.tool_cache import ToolCache
 from outlive.wiring import App
 from tests.entrypoints.conftest import Outlive
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlive.flows.find_session import start_anew
+from outlive.flows.turn.find_session import start_anew
 from outlive.wiring import App
 from tests.entrypoints.conftest import FailingAgent, Outlive
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from outlive.core.kept_traces import KeptStep, KeptTrace
-from outlive.entrypoints.drawing import WIDTH, drawn_trace
+from outlive.entrypoints.terminal.drawing import WIDTH, drawn_trace
 from tests.entrypoints.conftest import Outlive
 
 STEPS = ["lease", "hydrate", "agent", "commit", "deliver", "release"]

@@ -18,12 +18,12 @@ from outlive.core.messages import Inbound
 from outlive.core.sessions import Head, decode_head
 from outlive.errors import OutliveError
 from outlive.flows.engine import Engine, Policy
-from outlive.flows.find_session import find_session, start_anew
-from outlive.flows.fork_session import fork_session
-from outlive.flows.hydrate_tree import hydrate_tree
 from outlive.flows.run_turn import Turn, run_turn
+from outlive.flows.sessions.fork_session import fork_session
+from outlive.flows.sessions.walk_history import list_packs, walk_history
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.walk_history import list_packs, walk_history
+from outlive.flows.turn.find_session import find_session, start_anew
+from outlive.flows.turn.hydrate_tree import hydrate_tree
 from outlive.memory.objects import MemoryObjects
 from outlive.memory.queue import MemoryQueue
 from outlive.memory.server import MemoryServer

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from outlive.errors import Invalid
-from outlive.flows.cached_tool import PROFILE, cached_tool
-from outlive.flows.tool_cache import ToolCache
+from outlive.flows.knowledge.cached_tool import PROFILE, cached_tool
+from outlive.flows.knowledge.tool_cache import ToolCache
 
 from .conftest import World
 

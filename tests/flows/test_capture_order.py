@@ -15,7 +15,7 @@ from outlive.core.keys import SessionId
 from outlive.core.packs import PackName
 from outlive.core.trees import TreeState
 from outlive.errors import Conflict
-from outlive.flows.capture_tree import Capture, look
+from outlive.flows.turn.capture_tree import Capture, look
 
 TRANSCRIPT = "config/projects/session/one.jsonl"
 

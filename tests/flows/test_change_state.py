@@ -9,9 +9,9 @@ import pytest
 from outlive.core.keys import SessionId
 from outlive.core.state import State, StateConflict
 from outlive.errors import Conflict, Invalid, Unavailable
-from outlive.flows.change_state import patch_state, read_state, state_history
-from outlive.flows.list_versions import list_versions
-from outlive.flows.rewind_session import rewind_session
+from outlive.flows.knowledge.change_state import patch_state, read_state, state_history
+from outlive.flows.sessions.list_versions import list_versions
+from outlive.flows.sessions.rewind_session import rewind_session
 from outlive.testing.faults import LostReply, Plan, on
 
 from .conftest import World

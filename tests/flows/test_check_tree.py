@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from outlive.agents.tree import PLACES, TreeLimits
 from outlive.agents.tree import kind_of as kind_on_disk
 from outlive.errors import Invalid, TooLarge
-from outlive.flows import check_tree as module
-from outlive.flows.check_tree import FOLDERS, MAX_BYTES, MAX_ENTRIES, check_tree, find_holes, kind_of
-from outlive.flows.write_tree import NewFile
+from outlive.flows.sessions.write_tree import NewFile
+from outlive.flows.turn import check_tree as module
+from outlive.flows.turn.check_tree import FOLDERS, MAX_BYTES, MAX_ENTRIES, check_tree, find_holes, kind_of
 
 FILE = NewFile("file", 0o600, b"x")
 

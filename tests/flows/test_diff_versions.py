@@ -6,9 +6,9 @@ import pytest
 
 from outlive.core.ledger import PATH
 from outlive.errors import Invalid
-from outlive.flows.diff_versions import MAX_TEXT_BYTES, diff_versions
-from outlive.flows.rewind_session import rewind_session
-from outlive.flows.sweep_session import sweep_session
+from outlive.flows.sessions.diff_versions import MAX_TEXT_BYTES, diff_versions
+from outlive.flows.sessions.rewind_session import rewind_session
+from outlive.flows.sessions.sweep_session import sweep_session
 
 
 async def diff(world, session: str, older: int, newer: int, *, text: bool = False) -> dict:

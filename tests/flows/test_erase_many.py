@@ -8,8 +8,8 @@ import pytest
 
 from outlive.core.keys import SessionId, session_key
 from outlive.errors import Corrupt, Invalid
-from outlive.flows.erase_many import erase_tenant, erase_user
-from outlive.flows.find_session import point_key
+from outlive.flows.sessions.erase_many import erase_tenant, erase_user
+from outlive.flows.turn.find_session import point_key
 from outlive.testing.faults import Crash, CrashAfter, Plan, at
 
 ADA = session_key("acme", "console", "ada")

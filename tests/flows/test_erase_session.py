@@ -9,13 +9,13 @@ import pytest
 
 from outlive.core.keys import SessionId, mapping_key, session_key
 from outlive.errors import Conflict, LeaseLost, Unavailable
-from outlive.flows.create_session import free_mapping
-from outlive.flows.erase_session import erase_session
-from outlive.flows.find_session import point_key
-from outlive.flows.fork_session import fork_session
-from outlive.flows.list_sessions import list_sessions
 from outlive.flows.run_turn import run_turn
-from outlive.flows.sweep_tenant import sweep_tenant
+from outlive.flows.sessions.create_session import free_mapping
+from outlive.flows.sessions.erase_session import erase_session
+from outlive.flows.sessions.fork_session import fork_session
+from outlive.flows.sessions.list_sessions import list_sessions
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
+from outlive.flows.turn.find_session import point_key
 from outlive.testing.faults import Crash, CrashAfter, CrashBefore, ErrorBefore, LostReply, Plan, at, every, on
 from tests.flows.conftest import KEY, Meanwhile
 

@@ -14,10 +14,10 @@ from outlive.core.keys import SessionId, session_key
 from outlive.core.ledger import PATH
 from outlive.core.trees import content_digest
 from outlive.errors import AlreadyExists, Corrupt, Invalid, NotFound, Unavailable
-from outlive.flows import write_archive
-from outlive.flows.export_session import TITLE, export_session, export_tenant, export_user
-from outlive.flows.find_session import point_key
-from outlive.flows.sweep_session import sweep_session
+from outlive.flows.sessions import write_archive
+from outlive.flows.sessions.export_session import TITLE, export_session, export_tenant, export_user
+from outlive.flows.sessions.sweep_session import sweep_session
+from outlive.flows.turn.find_session import point_key
 from tests.flows.conftest import Meanwhile
 
 PHONE = session_key("acme", "telegram", "42")

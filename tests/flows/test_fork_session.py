@@ -11,9 +11,9 @@ from outlive.core.ledger import PATH
 from outlive.core.packs import PackName
 from outlive.core.sessions import ANSWERED_WINDOW
 from outlive.errors import AlreadyExists, Corrupt, Invalid, NotFound, Refused, Unavailable
-from outlive.flows.fork_session import fork_session
 from outlive.flows.run_turn import run_turn
-from outlive.flows.sweep_session import sweep_session
+from outlive.flows.sessions.fork_session import fork_session
+from outlive.flows.sessions.sweep_session import sweep_session
 from outlive.testing.faults import ErrorBefore, Plan, first_of, on
 from tests.flows.conftest import Meanwhile
 

@@ -10,15 +10,15 @@ import pytest
 
 from outlive.core.keys import SessionId
 from outlive.core.sessions import Head
-from outlive.flows.erase_many import erase_tenant
-from outlive.flows.export_session import export_tenant
-from outlive.flows.find_session import find_head, find_session
-from outlive.flows.fork_session import fork_session
-from outlive.flows.import_session import import_archive
-from outlive.flows.list_versions import list_versions
-from outlive.flows.read_ledger import read_file
-from outlive.flows.rewind_session import rewind_session
-from outlive.flows.sweep_tenant import sweep_tenant
+from outlive.flows.sessions.erase_many import erase_tenant
+from outlive.flows.sessions.export_session import export_tenant
+from outlive.flows.sessions.fork_session import fork_session
+from outlive.flows.sessions.import_session import import_archive
+from outlive.flows.sessions.list_versions import list_versions
+from outlive.flows.sessions.rewind_session import rewind_session
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
+from outlive.flows.turn.find_session import find_head, find_session
+from outlive.flows.turn.read_ledger import read_file
 from outlive.settings import Settings
 from outlive.testing.instant_agent import InstantAgent
 from outlive.wiring import App, open_app

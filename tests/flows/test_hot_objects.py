@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from outlive.errors import NotFound
-from outlive.flows.hot_objects import KEEP_SECONDS, MAX_BYTES, PAUSE_SECONDS, HotObjects
 from outlive.flows.run_turn import run_turn
+from outlive.flows.turn.hot_objects import KEEP_SECONDS, MAX_BYTES, PAUSE_SECONDS, HotObjects
 from outlive.memory.hot_cache import MemoryHotCache
 from outlive.memory.objects import MemoryObjects
 from outlive.redis.hot_cache import RedisHotCache

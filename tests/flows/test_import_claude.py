@@ -10,8 +10,8 @@ import pytest
 
 from outlive.core.keys import session_key
 from outlive.errors import AlreadyExists, Corrupt, Invalid, NotFound, OutliveError, TooLarge
-from outlive.flows import import_claude
-from outlive.flows.import_claude import ClaudeSession, import_claude_session
+from outlive.flows.sessions import import_claude
+from outlive.flows.sessions.import_claude import ClaudeSession, import_claude_session
 from tests.flows.conftest import KEY
 
 ID = "8a7d3f0e-1b2c-4d5e-8f90-a1b2c3d4e5f6"

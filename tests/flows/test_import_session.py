@@ -14,12 +14,12 @@ from outlive.core.keys import session_key
 from outlive.core.ledger import PATH
 from outlive.core.trees import content_digest
 from outlive.errors import AlreadyExists, Corrupt, Invalid, NotFound, OutliveError, SchemaTooNew, TooLarge, Unavailable
-from outlive.flows import read_archive
-from outlive.flows.export_session import TITLE, export_session, export_tenant
-from outlive.flows.import_session import import_archive
-from outlive.flows.list_versions import list_versions
-from outlive.flows.read_ledger import read_lines
 from outlive.flows.run_turn import run_turn
+from outlive.flows.sessions import read_archive
+from outlive.flows.sessions.export_session import TITLE, export_session, export_tenant
+from outlive.flows.sessions.import_session import import_archive
+from outlive.flows.sessions.list_versions import list_versions
+from outlive.flows.turn.read_ledger import read_lines
 from outlive.testing.faults import ErrorBefore, Plan, first_of, on
 from tests.flows.conftest import KEY, World
 

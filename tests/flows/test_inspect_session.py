@@ -6,9 +6,9 @@ import pytest
 
 from outlive.core.keys import session_key
 from outlive.errors import Invalid, NotFound, Unavailable
-from outlive.flows.find_session import point_key
-from outlive.flows.inspect_session import inspect_session, read_conversation
-from outlive.flows.rewind_session import rewind_session
+from outlive.flows.sessions.inspect_session import inspect_session, read_conversation
+from outlive.flows.sessions.rewind_session import rewind_session
+from outlive.flows.turn.find_session import point_key
 from outlive.testing.faults import CrashBefore, on
 
 PHONE = session_key("acme", "telegram", "42")

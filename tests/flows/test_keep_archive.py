@@ -11,8 +11,8 @@ from outlive.core.audit_chain import segment_key
 from outlive.core.keys import SessionId, session_key
 from outlive.core.redaction import DEFAULT_RULES, parse_rules
 from outlive.errors import Corrupt, Invalid, Unavailable
-from outlive.flows.export_dataset import export_dataset
-from outlive.flows.keep_archive import (
+from outlive.flows.knowledge.export_dataset import export_dataset
+from outlive.flows.knowledge.keep_archive import (
     append_audit,
     collect_turns,
     read_audit,

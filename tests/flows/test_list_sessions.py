@@ -8,7 +8,7 @@ import pytest
 
 from outlive.core.keys import session_key
 from outlive.errors import Invalid, Unavailable
-from outlive.flows.list_sessions import list_sessions
+from outlive.flows.sessions.list_sessions import list_sessions
 
 
 async def every(world, **page) -> list:

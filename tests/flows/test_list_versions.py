@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from outlive.errors import Invalid, NotFound
-from outlive.flows.fork_session import fork_session
-from outlive.flows.list_versions import list_versions
-from outlive.flows.rewind_session import rewind_session
-from outlive.flows.sweep_session import sweep_session
+from outlive.flows.sessions.fork_session import fork_session
+from outlive.flows.sessions.list_versions import list_versions
+from outlive.flows.sessions.rewind_session import rewind_session
+from outlive.flows.sessions.sweep_session import sweep_session
 from tests.flows.conftest import Meanwhile
 
 TEXTS = ("write a.txt: one", "write b.txt: two", "write a.txt: 3\n and more", "delete b.txt")

@@ -10,9 +10,9 @@ import pytest
 from outlive.core.keys import SessionId
 from outlive.core.message_log import INLINE_BYTES, MAX_BYTES, LoggedMessage, text_prefix
 from outlive.errors import Corrupt, Invalid, NotFound, TooLarge
-from outlive.flows.erase_session import erase_session
-from outlive.flows.message_log import append_message, delete_messages, read_message, read_messages
-from outlive.flows.sweep_tenant import sweep_tenant
+from outlive.flows.knowledge.message_log import append_message, delete_messages, read_message, read_messages
+from outlive.flows.sessions.erase_session import erase_session
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
 from outlive.testing.faults import Crash, CrashBefore, ErrorBefore, LostReply, Plan, on
 
 from .conftest import TENANT, World

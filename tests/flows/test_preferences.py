@@ -9,8 +9,8 @@ import pytest
 
 from outlive.core.preferences import REFRESH, TTL, Preferences
 from outlive.errors import Invalid, TooLarge, VersionConflict
-from outlive.flows.erase_many import erase_tenant
-from outlive.flows.preferences import erase_preferences, patch_preferences, read_preferences
+from outlive.flows.knowledge.preferences import erase_preferences, patch_preferences, read_preferences
+from outlive.flows.sessions.erase_many import erase_tenant
 
 from .conftest import World
 

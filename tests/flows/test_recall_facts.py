@@ -11,9 +11,9 @@ from outlive.core.keys import SessionId
 from outlive.core.state import StateSchema
 from outlive.core.state_filter import FENCE
 from outlive.errors import SchemaTooNew
-from outlive.flows.change_state import patch_state
 from outlive.flows.engine import Engine, Policy
-from outlive.flows.preferences import patch_preferences
+from outlive.flows.knowledge.change_state import patch_state
+from outlive.flows.knowledge.preferences import patch_preferences
 from outlive.flows.run_turn import Turn, run_turn
 from outlive.protocols import AgentEvent, AgentTurn
 from outlive.testing.instant_agent import InstantAgent

@@ -6,12 +6,12 @@ import pytest
 
 from outlive.core.ledger import PATH
 from outlive.errors import Conflict, Corrupt, Invalid, LeaseLost, NotFound, Unavailable
-from outlive.flows.diff_versions import diff_versions
-from outlive.flows.find_flushes import find_flushes
-from outlive.flows.fork_session import fork_session
-from outlive.flows.rewind_session import rewind_session
 from outlive.flows.run_turn import run_turn
-from outlive.flows.take_session import take_session
+from outlive.flows.sessions.diff_versions import diff_versions
+from outlive.flows.sessions.fork_session import fork_session
+from outlive.flows.sessions.rewind_session import rewind_session
+from outlive.flows.turn.find_flushes import find_flushes
+from outlive.flows.turn.take_session import take_session
 from outlive.testing.faults import Crash, CrashAfter, CrashBefore, ErrorBefore, LostReply, Plan, at, first_of, on
 from tests.flows.conftest import Meanwhile
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outlive.flows.rewind_session import rewind_session
 from outlive.flows.run_turn import run_turn
-from outlive.flows.sweep_session import GRACE, sweep_session
+from outlive.flows.sessions.rewind_session import rewind_session
+from outlive.flows.sessions.sweep_session import GRACE, sweep_session
 from tests.flows.conftest import COMPLETE, UNFINISHED, World
 
 STEPS = st.one_of(

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 from outlive.errors import Conflict, Corrupt, Invalid, NotFound
-from outlive.flows.find_flushes import find_flushes
-from outlive.flows.fork_session import fork_session
-from outlive.flows.rewind_session import rewind_session
 from outlive.flows.run_turn import Turn, run_turn
-from outlive.flows.sweep_session import GRACE, sweep_session
+from outlive.flows.sessions.fork_session import fork_session
+from outlive.flows.sessions.rewind_session import rewind_session
+from outlive.flows.sessions.sweep_session import GRACE, sweep_session
+from outlive.flows.turn.find_flushes import find_flushes
 from outlive.testing.faults import Crash, CrashAfter, CrashBefore, Plan, at, on
 from tests.flows.conftest import COMPLETE, UNFINISHED, Meanwhile
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from outlive.core.keys import mapping_key, session_key
-from outlive.flows.erase_session import erase_session
-from outlive.flows.find_session import DAY
-from outlive.flows.sweep_session import GRACE
-from outlive.flows.sweep_tenant import sweep_tenant
+from outlive.flows.sessions.erase_session import erase_session
+from outlive.flows.sessions.sweep_session import GRACE
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
+from outlive.flows.turn.find_session import DAY
 from tests.flows.conftest import KEY, Meanwhile
 
 TTL = 25 * DAY

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from outlive.core.tool_cache import MAX_TTL, MIN_TTL, cache_key, canonical
 from outlive.errors import Invalid, Unavailable
-from outlive.flows.tool_cache import Result, ToolCache
+from outlive.flows.knowledge.tool_cache import Result, ToolCache
 
 from .conftest import World
 

@@ -7,8 +7,8 @@ import pytest
 from outlive.core.manifests import Chunk
 from outlive.core.packs import Pack, PackName
 from outlive.errors import Corrupt
-from outlive.flows.fork_session import fork_session
-from outlive.flows.write_tree import NewFile, PackParts, part_of, put_files
+from outlive.flows.sessions.fork_session import fork_session
+from outlive.flows.sessions.write_tree import NewFile, PackParts, part_of, put_files
 
 NEW = PackName("00000001-00000001-0001")
 

@@ -14,8 +14,8 @@ from claude_agent_sdk import fold_session_summary
 from outlive.core.keys import SessionId, pack_prefix
 from outlive.core.store_heads import StoreHead, decode_store_head
 from outlive.core.store_logs import row_key
-from outlive.flows.session_store import SessionStore
-from outlive.flows.store_parts import StorePolicy
+from outlive.flows.session_store.parts import StorePolicy
+from outlive.flows.session_store.store import SessionStore
 from outlive.memory.objects import MemoryObjects
 from outlive.memory.server import MemoryServer
 from outlive.memory.table import MemoryTable

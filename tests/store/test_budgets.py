@@ -11,7 +11,7 @@ import pytest
 
 from outlive.core.packs import encode_pack
 from outlive.core.store_logs import encode_batch
-from outlive.flows.commit_log import SWEEP_EVERY
+from outlive.flows.session_store.commit_log import SWEEP_EVERY
 from outlive.memory.objects import MemoryObjects
 from outlive.memory.server import MemoryServer
 from outlive.memory.table import MemoryTable

@@ -10,7 +10,7 @@ import pytest
 from claude_agent_sdk import SessionStore as Protocol
 from claude_agent_sdk.testing import run_session_store_conformance
 
-from outlive.flows.session_store import SessionStore
+from outlive.flows.session_store.store import SessionStore
 from tests.store.conftest import World
 
 NewWorld = Callable[[str], Awaitable[World]]
@@ -53,5 +53,5 @@ def test_importing_outlive_does_not_load_the_sdk() -> None:
     import subprocess
     import sys
 
-    check = "import sys, outlive.flows.session_store; sys.exit('claude_agent_sdk' in sys.modules)"
+    check = "import sys, outlive.flows.session_store.store; sys.exit('claude_agent_sdk' in sys.modules)"
     assert partial(subprocess.run, check=False)([sys.executable, "-c", check]).returncode == 0

@@ -11,7 +11,7 @@ from outlive.core.boilerplate import SMALL_PACKS
 from outlive.core.keys import pack_prefix
 from outlive.core.packs import decode_pack
 from outlive.errors import Unavailable
-from outlive.flows.erase_log import GRACE
+from outlive.flows.session_store.erase_log import GRACE
 from outlive.testing.faults import Action, Crash, CrashAfter, CrashBefore, ErrorBefore, LostReply, Plan, at, every
 from tests.store.conftest import AREA, KEY, SUB, Outage, World, chain, entry
 

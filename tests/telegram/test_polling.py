@@ -21,8 +21,8 @@ from outlive.entrypoints.telegram.controls import Controls
 from outlive.entrypoints.telegram.intake import Intake
 from outlive.entrypoints.telegram.opening import Bot
 from outlive.errors import Conflict, NotFound, Refused, Unavailable
-from outlive.flows.pair_sender import CODE_SECONDS, approve_pairing, end_pairing
-from outlive.flows.remember_intake import STALE_SECONDS, read_mark, write_mark
+from outlive.flows.delivery.pair_sender import CODE_SECONDS, approve_pairing, end_pairing
+from outlive.flows.delivery.remember_intake import STALE_SECONDS, read_mark, write_mark
 from outlive.flows.run_turn import Turn
 from outlive.memory.queue import MemoryQueue
 from outlive.protocols import Reply
@@ -242,7 +242,7 @@ async def test_a_stranger_in_a_group_gets_no_answer(desk: Desk) -> None:
 
 async def test_too_many_strangers_get_no_code(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once as many codes are open as are allowed, the next stranger gets no answer and no record."""
-    monkeypatch.setattr("outlive.flows.pair_sender.MAX_WAITING", 2)
+    monkeypatch.setattr("outlive.flows.delivery.pair_sender.MAX_WAITING", 2)
     for sender in (66, 67, 68):
         desk.telegram.say("hello", sender=sender)
     await desk.poller().step()

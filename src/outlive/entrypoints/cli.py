@@ -73,7 +73,7 @@ from outlive.entrypoints.commands.trace_show import trace_show
 from outlive.entrypoints.commands.usage import usage
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
-from outlive.entrypoints.output import print_error, print_failure
+from outlive.entrypoints.terminal.output import print_error, print_failure
 from outlive.errors import OutliveError
 
 HELP = """Claude agents that outlive their compute.

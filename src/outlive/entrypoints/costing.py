@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from outlive.core.costs import NAMES, Containers, Line, Use, bill, containers
-from outlive.entrypoints.output import print_json, print_table, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_table, print_text, say
 from outlive.errors import Invalid
 
 

@@ -24,8 +24,8 @@ from outlive.core.ledger import lines_of
 from outlive.core.messages import Inbound
 from outlive.errors import AgentFailed
 from outlive.flows.accept_message import accept_message
-from outlive.flows.find_session import find_head, find_session
-from outlive.flows.read_ledger import read_file, read_ledger
+from outlive.flows.turn.find_session import find_head, find_session
+from outlive.flows.turn.read_ledger import read_file, read_ledger
 from outlive.settings import Settings, load_settings
 from outlive.wiring import App, choose_model, open_app
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from outlive.entrypoints.running import named_session
 from outlive.entrypoints.targets import Target
 from outlive.errors import Invalid
-from outlive.flows.erase_many import erase_tenant, erase_user
-from outlive.flows.erase_session import Receipt, erase_session
-from outlive.flows.export_session import Exported, export_session, export_tenant, export_user
+from outlive.flows.sessions.erase_many import erase_tenant, erase_user
+from outlive.flows.sessions.erase_session import Receipt, erase_session
+from outlive.flows.sessions.export_session import Exported, export_session, export_tenant, export_user
 from outlive.wiring import App
 
 Progress = Callable[[int, int], None]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from outlive.entrypoints.running import stores_of
 from outlive.errors import Invalid
-from outlive.flows.import_claude import ClaudeSession, import_claude_session
-from outlive.flows.import_session import Imported, import_archive
+from outlive.flows.sessions.import_claude import ClaudeSession, import_claude_session
+from outlive.flows.sessions.import_session import Imported, import_archive
 from outlive.wiring import IGNORED, App
 
 

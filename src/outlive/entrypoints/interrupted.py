@@ -9,11 +9,11 @@ from outlive.core.sessions import Head
 from outlive.core.turns import Flush
 from outlive.errors import NotFound
 from outlive.flows.engine import Engine
-from outlive.flows.find_flushes import find_flushes
-from outlive.flows.find_session import find_session
-from outlive.flows.read_packs import pack_reader, stored_tree
+from outlive.flows.sessions.walk_history import at_latest, read_entry
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.walk_history import at_latest, read_entry
+from outlive.flows.turn.find_flushes import find_flushes
+from outlive.flows.turn.find_session import find_session
+from outlive.flows.turn.read_packs import pack_reader, stored_tree
 
 
 async def interrupted_message(engine: Engine, stores: TenantStores, key: SessionKey) -> Inbound | None:

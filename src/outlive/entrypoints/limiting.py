@@ -9,13 +9,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from outlive.core.quotas import NAMES, WHOLE, Control, Stop
-from outlive.entrypoints.output import local_time, print_json, say
 from outlive.entrypoints.running import at_rest
+from outlive.entrypoints.terminal.output import local_time, print_json, say
 from outlive.errors import Invalid
 
 if TYPE_CHECKING:
     from outlive.flows.engine import Engine
-    from outlive.flows.inspect_limits import Left, LimitsReport
+    from outlive.flows.limits.inspect_limits import Left, LimitsReport
     from outlive.flows.tenant_stores import TenantStores
     from outlive.wiring import App
 

@@ -7,7 +7,7 @@ import asyncio
 from outlive.entrypoints.mcp_server.http import PATH, http_app, listen, parse_address, parse_tokens, serve_http
 from outlive.entrypoints.mcp_server.memory import Memory
 from outlive.entrypoints.mcp_server.server import serve_stdio
-from outlive.entrypoints.output import print_json, say
+from outlive.entrypoints.terminal.output import print_json, say
 from outlive.settings import Settings, load_settings
 from outlive.wiring import open_at_rest
 

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from outlive.core.keys import SessionId, SessionKey, parse_session_id
 from outlive.errors import Invalid
 from outlive.flows.engine import Engine
-from outlive.flows.find_session import find_session
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.find_session import find_session
 from outlive.settings import load_settings
 from outlive.wiring import App, open_at_rest
 

@@ -12,10 +12,10 @@ from outlive.core.turns import Known, New, Unsure, look_up
 from outlive.entrypoints.running import stores_of
 from outlive.errors import AgentFailed, Conflict, NotFound, Unavailable
 from outlive.flows.accept_message import accept_message
-from outlive.flows.find_session import find_session
-from outlive.flows.find_tasks import find_task
-from outlive.flows.read_ledger import read_ledger, read_line
-from outlive.flows.walk_history import at_latest
+from outlive.flows.sessions.find_tasks import find_task
+from outlive.flows.sessions.walk_history import at_latest
+from outlive.flows.turn.find_session import find_session
+from outlive.flows.turn.read_ledger import read_ledger, read_line
 from outlive.protocols import DeadLetter, Queue
 from outlive.wiring import App
 

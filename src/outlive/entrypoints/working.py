@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from outlive.core.messages import Inbound
-from outlive.entrypoints.output import print_json, say
+from outlive.entrypoints.terminal.output import print_json, say
 from outlive.errors import LeaseLost, OutliveError, Unavailable
-from outlive.flows.hand_over import HandedOver, handover_at
-from outlive.flows.hold_lease import Busy
+from outlive.flows.delivery.tend import tended
 from outlive.flows.run_turn import Turn
-from outlive.flows.tend import tended
+from outlive.flows.turn.hand_over import HandedOver, handover_at
+from outlive.flows.turn.hold_lease import Busy
 from outlive.flows.work_queue import Outcome, work_queue
 from outlive.protocols import AgentEvent, ToolStarted, Workspace
 from outlive.settings import Settings

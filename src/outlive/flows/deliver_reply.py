@@ -8,11 +8,11 @@ from outlive.core.ledger import LedgerLine
 from outlive.core.outbox import NOTE_TTL, DeadReply, due, encode_note, failed_once_more, note_key, put_off, replaced
 from outlive.core.sessions import Head, Pending, delivered
 from outlive.errors import OutliveError, Unavailable, Undelivered
+from outlive.flows.delivery.remember_outbox import remember_outbox
 from outlive.flows.engine import Engine
 from outlive.flows.overwrite import overwrite
-from outlive.flows.read_ledger import read_line
-from outlive.flows.remember_outbox import remember_outbox
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.read_ledger import read_line
 from outlive.protocols import Reply
 
 EMPTY = {"interrupted": "Stopped.", "end_turn": "(no text)"}

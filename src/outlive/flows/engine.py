@@ -11,11 +11,11 @@ from outlive.core.quotas import Quotas
 from outlive.core.state import StateSchema
 from outlive.core.state_filter import BUDGET, StateRules
 from outlive.core.turns import CrashPolicy
-from outlive.flows.live_texts import LiveTexts
-from outlive.flows.read_controls import Controls
-from outlive.flows.running_turns import RunningTurns
-from outlive.flows.share_dictionary import Dictionaries
+from outlive.flows.limits.read_controls import Controls
 from outlive.flows.tenant_stores import TenantStores, open_stores
+from outlive.flows.turn.live_texts import LiveTexts
+from outlive.flows.turn.running_turns import RunningTurns
+from outlive.flows.turn.share_dictionary import Dictionaries
 from outlive.protocols import Agent, Channel, Clock, NewId, Objects, Queue, Table, Workspaces
 
 

@@ -14,31 +14,31 @@ from outlive.core.quotas import Refusal
 from outlive.core.sessions import Head
 from outlive.core.turns import Adopt, Continue, Known, New, Start, Unsure, after_crash, look_up
 from outlive.errors import AgentFailed, LeaseLost, NotFound, OutliveError
-from outlive.flows.admit_turn import Admitted, admitted, count_for_others, refused
-from outlive.flows.answer_approval import lifted_rules, not_taken, verdict, with_answer
-from outlive.flows.answered_elsewhere import answered_elsewhere
-from outlive.flows.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
-from outlive.flows.fetch_files import fetch_files
-from outlive.flows.find_flushes import find_flushes
-from outlive.flows.find_session import hold_session
-from outlive.flows.hand_over import Deadline, HandedOver
-from outlive.flows.hold_lease import Busy, Lease, release_quietly, renewed
-from outlive.flows.hot_objects import hot_reads
-from outlive.flows.hydrate_tree import UP_TO_DATE, hydrate_tree
-from outlive.flows.keep_debug import debug_kept
-from outlive.flows.keep_trace import keep_trace
-from outlive.flows.live_text import shown_live
-from outlive.flows.read_ledger import read_line
-from outlive.flows.recall_facts import recall_facts
-from outlive.flows.share_memory import SharedMemory
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
-from outlive.flows.track_task import TrackedTask, tracked
-from outlive.flows.turn_tools import TurnTools
-from outlive.flows.watch_stop import Halt, halted_when_told, stopped_by
-from outlive.flows.watch_turn import as_begun, watched
+from outlive.flows.turn.admit_turn import Admitted, admitted, count_for_others, refused
+from outlive.flows.turn.answer_approval import lifted_rules, not_taken, verdict, with_answer
+from outlive.flows.turn.answered_elsewhere import answered_elsewhere
+from outlive.flows.turn.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
+from outlive.flows.turn.fetch_files import fetch_files
+from outlive.flows.turn.find_flushes import find_flushes
+from outlive.flows.turn.find_session import hold_session
+from outlive.flows.turn.hand_over import Deadline, HandedOver
+from outlive.flows.turn.hold_lease import Busy, Lease, release_quietly, renewed
+from outlive.flows.turn.hot_objects import hot_reads
+from outlive.flows.turn.hydrate_tree import UP_TO_DATE, hydrate_tree
+from outlive.flows.turn.keep_debug import debug_kept
+from outlive.flows.turn.keep_trace import keep_trace
+from outlive.flows.turn.live_text import shown_live
+from outlive.flows.turn.read_ledger import read_line
+from outlive.flows.turn.recall_facts import recall_facts
+from outlive.flows.turn.share_memory import SharedMemory
+from outlive.flows.turn.track_task import TrackedTask, tracked
+from outlive.flows.turn.turn_tools import TurnTools
+from outlive.flows.turn.watch_stop import Halt, halted_when_told, stopped_by
+from outlive.flows.turn.watch_turn import as_begun, watched
 from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
 
 

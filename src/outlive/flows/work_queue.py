@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager, suppress
 from outlive.core.messages import Inbound, decode_inbound
 from outlive.errors import Conflict, LeaseLost, OutliveError, Unavailable
 from outlive.flows.engine import Engine
-from outlive.flows.hand_over import HandedOver
-from outlive.flows.hold_lease import Busy
 from outlive.flows.run_turn import Turn, run_turn
-from outlive.flows.watch_turn import collected
+from outlive.flows.turn.hand_over import HandedOver
+from outlive.flows.turn.hold_lease import Busy
+from outlive.flows.turn.watch_turn import collected
 from outlive.protocols import Delivery, OnEvent
 
 BUSY_PAUSE = 1.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from outlive.entrypoints.aws_lambda.kept import Kept
-from outlive.flows.sweep_tenant import sweep_tenant
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
 from outlive.wiring import App, open_at_rest
 
 KEPT = Kept(open_at_rest)

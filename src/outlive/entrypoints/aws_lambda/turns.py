@@ -9,11 +9,11 @@ from typing import Any
 from outlive.aws.queue import delivery_of
 from outlive.core.messages import Inbound
 from outlive.entrypoints.aws_lambda.kept import Kept
-from outlive.entrypoints.output import print_json
+from outlive.entrypoints.terminal.output import print_json
 from outlive.errors import OutliveError
-from outlive.flows.hand_over import HandedOver, handover_at
-from outlive.flows.hold_lease import Busy
 from outlive.flows.run_turn import Turn
+from outlive.flows.turn.hand_over import HandedOver, handover_at
+from outlive.flows.turn.hold_lease import Busy
 from outlive.flows.work_queue import Outcome, work_one
 from outlive.wiring import App, open_app
 

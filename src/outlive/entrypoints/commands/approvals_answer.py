@@ -10,7 +10,7 @@ import typer
 
 from outlive.core.approvals import Choice
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 
 if TYPE_CHECKING:
     from outlive.entrypoints.sending import Sent
@@ -44,7 +44,7 @@ def approvals_answer(
     from outlive.core.approvals import Answer
     from outlive.entrypoints.running import at_rest, named_session
     from outlive.entrypoints.sending import send_answer
-    from outlive.flows.list_approvals import open_question
+    from outlive.flows.sessions.list_approvals import open_question
 
     async def answer(app: App) -> Sent:
         stores, session_id = await named_session(app, session)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_json, print_table
+from outlive.entrypoints.terminal.output import local_time, print_json, print_table
 
 
 def approvals_list(*, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False) -> None:
@@ -14,7 +14,7 @@ def approvals_list(*, data: options.Data = None, tenant: options.Tenant = None, 
     The one that expires first comes first. A session has one at most.
     """
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.list_approvals import list_approvals
+    from outlive.flows.sessions.list_approvals import list_approvals
 
     found = at_tenant(list_approvals, data=data, tenant=tenant)
     if json:

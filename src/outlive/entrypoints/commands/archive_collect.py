@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_fields, print_json, say
+from outlive.entrypoints import options
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_fields, print_json, say
 
 
 def archive_collect(*, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False) -> int:
@@ -16,7 +17,7 @@ def archive_collect(*, data: options.Data = None, tenant: options.Tenant = None,
     Run it from a timer: turns do not wait for it. Exits 1 when a session is damaged; the others are collected.
     """
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.keep_archive import collect_turns
+    from outlive.flows.knowledge.keep_archive import collect_turns
 
     with progress.shown("Collecting", "sessions") as watch:
         done = at_tenant(partial(collect_turns, progress=watch), data=data, tenant=tenant)

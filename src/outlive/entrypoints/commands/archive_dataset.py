@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_fields, print_json, say
+from outlive.entrypoints import options
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_fields, print_json, say
 from outlive.errors import Invalid
 
 
@@ -32,7 +33,7 @@ def archive_dataset(
     """
     from outlive.core.redaction import DEFAULT_RULES, parse_rules
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.export_dataset import export_dataset
+    from outlive.flows.knowledge.export_dataset import export_dataset
 
     rules = [*parse_rules(redact or []), *(() if plain else DEFAULT_RULES)]
     try:

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_fields, print_json
+from outlive.entrypoints import options
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_fields, print_json
 
 
 def archive_verify(*, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False) -> None:
@@ -16,7 +17,7 @@ def archive_verify(*, data: options.Data = None, tenant: options.Tenant = None, 
     Keep the digest it prints somewhere else: with it, not even who can write everywhere can rewrite the log unseen.
     """
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.keep_archive import verify_audit
+    from outlive.flows.knowledge.keep_archive import verify_audit
 
     with progress.shown("Verifying", "segments") as watch:
         found = at_tenant(partial(verify_audit, progress=watch), data=data, tenant=tenant)

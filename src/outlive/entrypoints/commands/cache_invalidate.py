@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, say
+from outlive.entrypoints.terminal.output import print_json, say
 
 
 def cache_invalidate(
@@ -26,7 +26,7 @@ def cache_invalidate(
     """Forget every kept result of a tool, or the one for these parameters."""
     from outlive.entrypoints.json_arguments import json_object
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.tool_cache import ToolCache
+    from outlive.flows.knowledge.tool_cache import ToolCache
 
     given = None if parameters is None else json_object("parameters", parameters)
     at_tenant(

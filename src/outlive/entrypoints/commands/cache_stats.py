@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_fields, print_json
+from outlive.entrypoints.terminal.output import print_fields, print_json
 
 
 def cache_stats(
@@ -20,7 +20,7 @@ def cache_stats(
 ) -> None:
     """Count the kept results of a tool, their bytes, and how often they were used."""
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.tool_cache import ToolCache
+    from outlive.flows.knowledge.tool_cache import ToolCache
 
     found = at_tenant(
         lambda engine, stores: ToolCache(stores, engine.clock).stats(agent, tool), data=data, tenant=tenant

@@ -28,7 +28,7 @@ def chat(
     """
     import asyncio
 
-    from outlive.entrypoints.chatting import converse
+    from outlive.entrypoints.terminal.chatting import converse
     from outlive.settings import load_settings
 
     settings = load_settings(data=data, model=model, profile=profile, tenant=tenant)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, say, visible
+from outlive.entrypoints.terminal.output import print_json, say, visible
 
 if TYPE_CHECKING:
-    from outlive.entrypoints.findings import Check
+    from outlive.entrypoints.doctor.findings import Check
 
 COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
@@ -32,7 +32,7 @@ def doctor(
     """
     import asyncio
 
-    from outlive.entrypoints.checks import check_all
+    from outlive.entrypoints.doctor.checks import check_all
     from outlive.settings import load_settings
 
     checks = asyncio.run(check_all(load_settings(data=data, model=model, profile=profile, tenant=tenant)))

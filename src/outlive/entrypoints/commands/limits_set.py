@@ -35,7 +35,7 @@ def limits_set(
     Workers follow within their `control_seconds`. With --all for every tenant that has no such limit of its own.
     """
     from outlive.entrypoints.limiting import change_and_tell, parse_limits
-    from outlive.flows.change_limits import set_quotas
+    from outlive.flows.limits.change_limits import set_quotas
 
     changes = parse_limits(
         {

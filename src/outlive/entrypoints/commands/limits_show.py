@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_fields, print_json, print_table, print_text
+from outlive.entrypoints.terminal.output import local_time, print_fields, print_json, print_table, print_text
 
 if TYPE_CHECKING:
-    from outlive.flows.inspect_limits import LimitsReport
+    from outlive.flows.limits.inspect_limits import LimitsReport
 
 
 def limits_show(*, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False) -> None:
@@ -19,7 +19,7 @@ def limits_show(*, data: options.Data = None, tenant: options.Tenant = None, jso
     A limit of the tenant comes before one for all tenants, and that before the settings of this process.
     """
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.inspect_limits import inspect_limits
+    from outlive.flows.limits.inspect_limits import inspect_limits
 
     report = at_tenant(inspect_limits, data=data, tenant=tenant)
     if json:

@@ -19,6 +19,6 @@ def limits_start(
     A tenant and all tenants are stopped apart from each other: who was stopped by both has to be started by both.
     """
     from outlive.entrypoints.limiting import change_and_tell
-    from outlive.flows.change_limits import start_turns
+    from outlive.flows.limits.change_limits import start_turns
 
     change_and_tell(start_turns, everyone=everyone, json=json, data=data, tenant=tenant)

@@ -26,7 +26,7 @@ def limits_stop(
     them is kept.
     """
     from outlive.entrypoints.limiting import change_and_tell, operator
-    from outlive.flows.change_limits import stop_turns
+    from outlive.flows.limits.change_limits import stop_turns
 
     change_and_tell(
         lambda engine, stores: stop_turns(engine, stores, reason=reason, by=by or operator()),

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_json, print_text, say
+from outlive.entrypoints.terminal.output import local_time, print_json, print_text, say
 
 
 def link_create(key: options.Key, *, data: options.Data = None, json: options.Json = False) -> None:
@@ -14,7 +14,7 @@ def link_create(key: options.Key, *, data: options.Data = None, json: options.Js
     Whoever redeems it on another channel within ten minutes talks to the same session from there. It counts once.
     """
     from outlive.entrypoints.running import at_rest
-    from outlive.flows.link_sessions import create_link
+    from outlive.flows.delivery.link_sessions import create_link
 
     code, until = at_rest(lambda app: create_link(app.engine, app.key(key)), data=data)
     if json:

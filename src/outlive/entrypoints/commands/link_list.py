@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, print_table
+from outlive.entrypoints.terminal.output import print_json, print_table
 
 
 def link_list(key: options.Key, *, data: options.Data = None, json: options.Json = False) -> None:
@@ -14,7 +14,7 @@ def link_list(key: options.Key, *, data: options.Data = None, json: options.Json
     Every session key that points at the session behind this one, itself included.
     """
     from outlive.entrypoints.running import at_rest
-    from outlive.flows.link_sessions import list_links
+    from outlive.flows.delivery.link_sessions import list_links
 
     links = at_rest(lambda app: list_links(app.engine, app.key(key)), data=data)
     if json:

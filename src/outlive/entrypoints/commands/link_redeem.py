@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 
 
 def link_redeem(
@@ -24,7 +24,7 @@ def link_redeem(
     The key points at the code's session from now on; the session it had is kept, and found by its id.
     """
     from outlive.entrypoints.running import at_rest
-    from outlive.flows.link_sessions import redeem_link
+    from outlive.flows.delivery.link_sessions import redeem_link
 
     session_id = at_rest(lambda app: redeem_link(app.engine, app.key(key), code), data=data)
     if json:

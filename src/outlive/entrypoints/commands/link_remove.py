@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 
 
 def link_remove(key: options.Key, *, data: options.Data = None, json: options.Json = False) -> None:
@@ -14,7 +14,7 @@ def link_remove(key: options.Key, *, data: options.Data = None, json: options.Js
     It points at a fresh session from now on; the shared one stays with the other keys.
     """
     from outlive.entrypoints.running import at_rest
-    from outlive.flows.link_sessions import remove_link
+    from outlive.flows.delivery.link_sessions import remove_link
 
     session_id = at_rest(lambda app: remove_link(app.engine, app.key(key)), data=data)
     if json:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import partial
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, say
+from outlive.entrypoints.terminal.output import print_json, say
 
 
 def preferences_erase(
@@ -19,7 +19,7 @@ def preferences_erase(
 ) -> None:
     """Remove a user's preferences for every agent."""
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.preferences import erase_preferences
+    from outlive.flows.knowledge.preferences import erase_preferences
 
     removed = at_tenant(partial(erase_preferences, user=user), data=data, tenant=tenant)
     if json:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import partial
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json
+from outlive.entrypoints.terminal.output import print_json
 
 
 def preferences_get(
@@ -20,6 +20,6 @@ def preferences_get(
 ) -> None:
     """Print a user's preferences for an agent as JSON, with their version."""
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.preferences import read_preferences
+    from outlive.flows.knowledge.preferences import read_preferences
 
     print_json(at_tenant(partial(read_preferences, user=user, agent=agent), data=data, tenant=tenant))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, say
+from outlive.entrypoints.terminal.output import print_json, say
 
 
 def preferences_patch(
@@ -28,7 +28,7 @@ def preferences_patch(
     """Change a user's preferences for an agent; they are kept for a week after they were last used."""
     from outlive.entrypoints.json_arguments import json_object
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.preferences import patch_preferences
+    from outlive.flows.knowledge.preferences import patch_preferences
 
     given = json_object("the patch", patch)
     asked = partial(patch_preferences, user=user, agent=agent, patch=given, expected=expected)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import first_words, print_fields, print_json, print_table
+from outlive.entrypoints.terminal.output import first_words, print_fields, print_json, print_table
 
 COLUMNS = ("part", "name", "what")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import first_words, local_time, print_json, print_table, say
+from outlive.entrypoints.terminal.output import first_words, local_time, print_json, print_table, say
 
 COLUMNS = ("id", "session key", "message", "receives", "died", "reason", "text")
 
@@ -25,8 +25,8 @@ def queue_dead(
 
     Messages that were received too often, each with the reason of its last failure.
     """
-    from outlive.entrypoints.letters import list_letters
     from outlive.entrypoints.running import at_rest
+    from outlive.entrypoints.terminal.letters import list_letters
 
     letters = at_rest(lambda app: list_letters(app, after, limit), data=data)
     more = letters[-1].id if len(letters) == limit else None

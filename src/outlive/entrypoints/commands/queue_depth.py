@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_fields, print_json
+from outlive.entrypoints.terminal.output import print_fields, print_json
 
 if TYPE_CHECKING:
     from outlive.wiring import App
@@ -29,7 +29,7 @@ def queue_depth(*, data: options.Data = None, json: options.Json = False) -> Non
 
 
 async def _count(app: App) -> dict[str, int]:
-    from outlive.flows.retry_outbox import dead_replies, waiting_outboxes
+    from outlive.flows.delivery.retry_outbox import dead_replies, waiting_outboxes
 
     return asdict(await app.engine.queue.depth()) | {
         "undelivered_sessions": len(await waiting_outboxes(app.engine)),

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints import options
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 from outlive.errors import Invalid
 
 
@@ -26,8 +27,8 @@ def queue_purge(
 
     Their messages are never answered. Prints the ids.
     """
-    from outlive.entrypoints.letters import purge
     from outlive.entrypoints.running import at_rest
+    from outlive.entrypoints.terminal.letters import purge
 
     if bool(letters) == everything:
         raise Invalid("it is not clear which dead letters are meant.", fix="Give their ids, or --all.")

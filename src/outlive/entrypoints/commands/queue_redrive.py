@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints import options
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 from outlive.errors import Invalid
 
 
@@ -25,8 +26,8 @@ def queue_redrive(
     Each goes to the end of its session's messages. Prints their ids. A message that was answered in the meantime is
     not answered twice.
     """
-    from outlive.entrypoints.letters import redrive
     from outlive.entrypoints.running import at_rest
+    from outlive.entrypoints.terminal.letters import redrive
 
     if bool(letters) == everything:
         raise Invalid("it is not clear which dead letters are meant.", fix="Give their ids, or --all.")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_fields, print_json, print_text
+from outlive.entrypoints.terminal.output import local_time, print_fields, print_json, print_text
 
 
 def queue_show(
@@ -22,8 +22,8 @@ def queue_show(
 
     Whose it is, why it died, and its whole text; of one that cannot be read, its bytes.
     """
-    from outlive.entrypoints.letters import find_letter
     from outlive.entrypoints.running import at_rest
+    from outlive.entrypoints.terminal.letters import find_letter
 
     found, body = at_rest(lambda app: find_letter(app, letter), data=data)
     if json:

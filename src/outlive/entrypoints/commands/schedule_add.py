@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_json, print_text, say
+from outlive.entrypoints.terminal.output import local_time, print_json, print_text, say
 
 
 def schedule_add(
@@ -29,8 +29,8 @@ def schedule_add(
     once. Prints the id.
     """
     from outlive.entrypoints.running import at_rest
-    from outlive.entrypoints.times import epoch_of, seconds_of
-    from outlive.flows.schedule_messages import add_schedule
+    from outlive.entrypoints.terminal.times import epoch_of, seconds_of
+    from outlive.flows.delivery.schedule_messages import add_schedule
 
     when = epoch_of(at, zone) if at else None
     interval = seconds_of(every) if every else None

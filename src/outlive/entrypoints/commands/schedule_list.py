@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import first_words, local_time, print_json, print_table
+from outlive.entrypoints.terminal.output import first_words, local_time, print_json, print_table
 
 if TYPE_CHECKING:
     from outlive.core.schedules import Schedule
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def schedule_list(*, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False) -> None:
     """List the schedules."""
     from outlive.entrypoints.running import at_rest
-    from outlive.flows.schedule_messages import list_schedules
+    from outlive.flows.delivery.schedule_messages import list_schedules
 
     found = at_rest(lambda app: list_schedules(app.engine, app.stores.tenant), data=data, tenant=tenant)
     if json:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, say
+from outlive.entrypoints.terminal.output import print_json, say
 
 
 def schedule_remove(
@@ -24,7 +24,7 @@ def schedule_remove(
     What it has sent already is answered all the same.
     """
     from outlive.entrypoints.running import at_rest
-    from outlive.flows.schedule_messages import remove_schedule
+    from outlive.flows.delivery.schedule_messages import remove_schedule
 
     at_rest(lambda app: remove_schedule(app.engine, app.stores.tenant, schedule), data=data, tenant=tenant)
     if json:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 
 
 def sessions_debug(
@@ -26,7 +26,7 @@ def sessions_debug(
     Kept where OUTLIVE_DEBUG is on, for turns that failed as well. Of several attempts at a turn, the last one.
     """
     from outlive.entrypoints.running import at_session
-    from outlive.flows.keep_debug import read_debug
+    from outlive.flows.turn.keep_debug import read_debug
 
     log, content = at_session(session, partial(read_debug, turn=turn), data=data, tenant=tenant)
     text = content.decode(errors="replace")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 
 if TYPE_CHECKING:
-    from outlive.flows.diff_versions import FileChange
+    from outlive.flows.sessions.diff_versions import FileChange
 
 MARKS = {"added": "A", "removed": "D", "changed": "M"}
 
@@ -33,7 +33,7 @@ def sessions_diff(
     Every path whose content or mode is not the same; with --text as a unified diff.
     """
     from outlive.entrypoints.running import at_session
-    from outlive.flows.diff_versions import diff_versions
+    from outlive.flows.sessions.diff_versions import diff_versions
 
     diff = at_session(session, partial(diff_versions, older=older, newer=newer, text=text), data=data, tenant=tenant)
     if json:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_json, print_table, say
+from outlive.entrypoints import options
 from outlive.entrypoints.targets import Target
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_json, print_table, say
 from outlive.errors import Invalid
 
 if TYPE_CHECKING:
-    from outlive.flows.erase_session import Receipt
+    from outlive.flows.sessions.erase_session import Receipt
 
 
 def sessions_erase(

@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints import options
 from outlive.entrypoints.targets import Target
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 
 
 def sessions_export(

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 
 if TYPE_CHECKING:
-    from outlive.flows.fork_session import Forked
+    from outlive.flows.sessions.fork_session import Forked
     from outlive.wiring import App
 
 
@@ -32,7 +32,7 @@ def sessions_fork(
     From any kept version; the first session stays as it is. Prints the new session's key.
     """
     from outlive.entrypoints.running import at_rest, named_session
-    from outlive.flows.fork_session import fork_session
+    from outlive.flows.sessions.fork_session import fork_session
 
     async def fork(app: App) -> Forked:
         stores, session_id = await named_session(app, session)

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints import options
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -40,7 +41,7 @@ def sessions_import(
     """
     from outlive.entrypoints.importing import from_archive, from_claude
     from outlive.entrypoints.running import at_rest
-    from outlive.flows.import_claude import ClaudeSession
+    from outlive.flows.sessions.import_claude import ClaudeSession
 
     if _UUID.fullmatch(source):
         found = ClaudeSession(config.expanduser(), source, project, work)

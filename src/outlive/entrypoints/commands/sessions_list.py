@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import first_words, local_time, print_json, print_table, say
+from outlive.entrypoints.terminal.output import first_words, local_time, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from outlive.flows.list_sessions import SessionLine, SessionPage
+    from outlive.flows.sessions.list_sessions import SessionLine, SessionPage
 
 COLUMNS = ("key", "session", "turns", "version", "cost", "last turn", "title")
 
@@ -32,7 +32,7 @@ def sessions_list(
     for the next page.
     """
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.list_sessions import list_sessions
+    from outlive.flows.sessions.list_sessions import list_sessions
 
     page = at_tenant(partial(list_sessions, after=after, limit=limit), data=data, tenant=tenant)
     if json:

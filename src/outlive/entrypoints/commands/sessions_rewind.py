@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, print_text
+from outlive.entrypoints.terminal.output import print_json, print_text
 
 
 def sessions_rewind(
@@ -32,7 +32,7 @@ def sessions_rewind(
     That version's tree becomes a new version: nothing is lost, and a rewind can be undone by another.
     """
     from outlive.entrypoints.running import at_session
-    from outlive.flows.rewind_session import rewind_session
+    from outlive.flows.sessions.rewind_session import rewind_session
 
     rewind = partial(rewind_session, version=version, salvage=salvage, files_only=files_only)
     rewound = at_session(session, rewind, data=data, tenant=tenant)

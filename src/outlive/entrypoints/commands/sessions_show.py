@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_fields, print_json, print_text, say
+from outlive.entrypoints.terminal.output import local_time, print_fields, print_json, print_text, say
 
 if TYPE_CHECKING:
     from outlive.core.approvals import Approval
     from outlive.core.keys import SessionId
     from outlive.core.ledger import LedgerLine
     from outlive.flows.engine import Engine
-    from outlive.flows.inspect_limits import Left
-    from outlive.flows.inspect_session import ConversationPage, SessionDetail
+    from outlive.flows.limits.inspect_limits import Left
+    from outlive.flows.sessions.inspect_session import ConversationPage, SessionDetail
     from outlive.flows.tenant_stores import TenantStores
 
 
@@ -35,8 +35,8 @@ def sessions_show(
     What it holds and cost, who points at it, whether a turn runs or was interrupted, and what was said last.
     """
     from outlive.entrypoints.running import at_session
-    from outlive.flows.inspect_limits import what_is_left
-    from outlive.flows.inspect_session import ConversationPage, inspect_session, read_conversation
+    from outlive.flows.limits.inspect_limits import what_is_left
+    from outlive.flows.sessions.inspect_session import ConversationPage, inspect_session, read_conversation
 
     async def look(
         engine: Engine, stores: TenantStores, session_id: SessionId

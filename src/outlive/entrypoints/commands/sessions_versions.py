@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_json, print_table, say
+from outlive.entrypoints.terminal.output import local_time, print_json, print_table, say
 
 if TYPE_CHECKING:
-    from outlive.flows.list_versions import VersionLine, VersionPage
+    from outlive.flows.sessions.list_versions import VersionLine, VersionPage
 
 COLUMNS = ("version", "when", "kind", "files", "changed", "bytes stored", "message")
 ENDS = {"": "", "first": "", "retention": "Older versions are not kept (OUTLIVE_KEEP_VERSIONS)."}
@@ -30,7 +30,7 @@ def sessions_versions(
 ) -> None:
     """List the kept versions of a session, newest first."""
     from outlive.entrypoints.running import at_session
-    from outlive.flows.list_versions import list_versions
+    from outlive.flows.sessions.list_versions import list_versions
 
     page = at_session(session, partial(list_versions, before=before, limit=limit), data=data, tenant=tenant)
     if json:

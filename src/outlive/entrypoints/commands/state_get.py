@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json
+from outlive.entrypoints.terminal.output import print_json
 
 
 def state_get(
@@ -23,6 +23,6 @@ def state_get(
 ) -> None:
     """Print the state object of a session as JSON."""
     from outlive.entrypoints.running import at_session
-    from outlive.flows.change_state import read_state
+    from outlive.flows.knowledge.change_state import read_state
 
     print_json(at_session(session, partial(read_state, version=version), data=data, tenant=tenant))

@@ -12,7 +12,7 @@ import typer
 from outlive.core.json_paths import shown
 from outlive.core.state import Change
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_json, print_table
+from outlive.entrypoints.terminal.output import local_time, print_json, print_table
 
 COLUMNS = ("version", "when", "by", "set", "removed")
 
@@ -28,7 +28,7 @@ def state_history(
 ) -> None:
     """List the changes of a session's state object, oldest first."""
     from outlive.entrypoints.running import at_session
-    from outlive.flows.change_state import state_history as history
+    from outlive.flows.knowledge.change_state import state_history as history
 
     changes = at_session(session, partial(history, after=after, limit=limit), data=data, tenant=tenant)
     if json:

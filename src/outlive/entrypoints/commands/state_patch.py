@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, say
+from outlive.entrypoints.terminal.output import print_json, say
 from outlive.errors import Invalid
 
 if TYPE_CHECKING:
-    from outlive.flows.change_state import Patch
+    from outlive.flows.knowledge.change_state import Patch
 
 
 def state_patch(
@@ -36,7 +36,7 @@ def state_patch(
     Changes made since the expected version are merged where the two do not touch; otherwise nothing is changed.
     """
     from outlive.entrypoints.running import at_session
-    from outlive.flows.change_state import patch_state
+    from outlive.flows.knowledge.change_state import patch_state
 
     asked = partial(patch_state, patch=_parsed(sys.stdin.read() if patch == "-" else patch), by=by, expected=expected)
     state = at_session(session, asked, data=data, tenant=tenant)

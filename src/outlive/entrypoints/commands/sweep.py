@@ -8,14 +8,15 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_fields, print_json, say
+from outlive.entrypoints import options
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_fields, print_json, say
 
 if TYPE_CHECKING:
+    from outlive.flows.delivery.retry_outbox import Retried
     from outlive.flows.engine import Engine
     from outlive.flows.progress import Progress
-    from outlive.flows.retry_outbox import Retried
-    from outlive.flows.sweep_tenant import TenantSwept
+    from outlive.flows.sessions.sweep_tenant import TenantSwept
     from outlive.flows.tenant_stores import TenantStores
 
 
@@ -53,7 +54,7 @@ def sweep(*, data: options.Data = None, tenant: options.Tenant = None, json: opt
 
 
 async def _sweep(engine: Engine, stores: TenantStores, *, progress: Progress) -> tuple[TenantSwept, Retried]:
-    from outlive.flows.retry_outbox import retry_outboxes
-    from outlive.flows.sweep_tenant import sweep_tenant
+    from outlive.flows.delivery.retry_outbox import retry_outboxes
+    from outlive.flows.sessions.sweep_tenant import sweep_tenant
 
     return await sweep_tenant(engine, stores, progress=progress), await retry_outboxes(engine, stores.tenant)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_json, print_table, say
+from outlive.entrypoints.terminal.output import local_time, print_json, print_table, say
 
 COLUMNS = ("task", "state", "session", "key", "updated")
 
@@ -29,7 +29,7 @@ def task_list(
     the next page.
     """
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.find_tasks import list_tasks
+    from outlive.flows.sessions.find_tasks import list_tasks
 
     page = at_tenant(partial(list_tasks, after=after, limit=limit), data=data, tenant=tenant)
     if json:

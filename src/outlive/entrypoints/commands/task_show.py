@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import partial
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import local_time, print_fields, print_json
+from outlive.entrypoints.terminal.output import local_time, print_fields, print_json
 
 
 def task_show(
@@ -22,7 +22,7 @@ def task_show(
     Its session, the agent's own session, the latest message, the state, and the worker that wrote it.
     """
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.find_tasks import find_task
+    from outlive.flows.sessions.find_tasks import find_task
 
     found = at_tenant(partial(find_task, task_id=task), data=data, tenant=tenant)
     if json:

@@ -20,9 +20,9 @@ def telegram_pair(
     json: options.Json = False,
 ) -> None:
     """Let the person with this code talk to the bot."""
-    from outlive.entrypoints.output import print_json, say
     from outlive.entrypoints.running import at_rest
     from outlive.entrypoints.telegram.hooks import pair
+    from outlive.entrypoints.terminal.output import print_json, say
 
     paired = at_rest(lambda app: pair(app, code, owner=owner), data=data, tenant=tenant)
     if json:

@@ -19,9 +19,9 @@ def telegram_unpair(
     json: options.Json = False,
 ) -> None:
     """Let a paired person talk to the bot no more."""
-    from outlive.entrypoints.output import print_json, say
     from outlive.entrypoints.running import at_rest
     from outlive.entrypoints.telegram.hooks import unpair
+    from outlive.entrypoints.terminal.output import print_json, say
 
     gone = at_rest(lambda app: unpair(app, sender), data=data, tenant=tenant)
     if json:

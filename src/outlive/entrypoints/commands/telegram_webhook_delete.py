@@ -17,9 +17,9 @@ def telegram_webhook_delete(
     json: options.Json = False,
 ) -> None:
     """Let Telegram call no URL any more, so that the bot can be polled."""
-    from outlive.entrypoints.output import print_fields, print_json
     from outlive.entrypoints.running import at_rest
     from outlive.entrypoints.telegram.hooks import delete_webhook
+    from outlive.entrypoints.terminal.output import print_fields, print_json
 
     info = at_rest(lambda app: delete_webhook(app, drop=drop))
     (print_json if json else print_fields)(info)

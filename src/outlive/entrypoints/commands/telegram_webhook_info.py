@@ -9,8 +9,8 @@ from outlive.entrypoints import options
 
 def telegram_webhook_info(*, json: options.Json = False) -> None:
     """Show the webhook's URL, how many updates wait, and its last error."""
-    from outlive.entrypoints.output import print_fields, print_json
     from outlive.entrypoints.running import at_rest
     from outlive.entrypoints.telegram.hooks import webhook_info
+    from outlive.entrypoints.terminal.output import print_fields, print_json
 
     (print_json if json else print_fields)(at_rest(webhook_info))

@@ -19,9 +19,9 @@ def telegram_webhook_set(
     json: options.Json = False,
 ) -> None:
     """Let Telegram send the bot's updates to a URL, with the secret of TELEGRAM_WEBHOOK_SECRET."""
-    from outlive.entrypoints.output import print_fields, print_json
     from outlive.entrypoints.running import at_rest
     from outlive.entrypoints.telegram.hooks import set_webhook
+    from outlive.entrypoints.terminal.output import print_fields, print_json
 
     info = at_rest(lambda app: set_webhook(app, url, connections=connections, drop=drop))
     (print_json if json else print_fields)(info)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from outlive.entrypoints import options
-from outlive.entrypoints.output import print_json, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_text, say
 
 
 def trace_show(
@@ -16,9 +16,9 @@ def trace_show(
     When each began, how long it took, and what it found in which tier. Traces are kept
     where the setting `trace` is `on`.
     """
-    from outlive.entrypoints.drawing import drawn_trace, title_of
     from outlive.entrypoints.running import at_session
-    from outlive.flows.keep_trace import read_trace
+    from outlive.entrypoints.terminal.drawing import drawn_trace, title_of
+    from outlive.flows.turn.keep_trace import read_trace
 
     trace = at_session(session, read_trace, data=data, tenant=tenant)
     if json:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from outlive.entrypoints import options, progress
-from outlive.entrypoints.output import print_json, print_table, say
+from outlive.entrypoints import options
+from outlive.entrypoints.terminal import progress
+from outlive.entrypoints.terminal.output import print_json, print_table, say
 
 if TYPE_CHECKING:
-    from outlive.flows.list_usage import UsageLine, UsageReport
+    from outlive.flows.limits.list_usage import UsageLine, UsageReport
 
 COLUMNS = ("turns", "model calls", "cost", "in", "out", "cache read", "cache write", "agent time")
 
@@ -31,7 +32,7 @@ def usage(
     are not in it. By day (UTC) every session's ledger is read; the count against the tenant's limits stands beside it.
     """
     from outlive.entrypoints.running import at_tenant
-    from outlive.flows.list_usage import usage_by_day, usage_by_session
+    from outlive.flows.limits.list_usage import usage_by_day, usage_by_session
 
     if by == "day":
         with progress.shown("Reading", "sessions") as watch:

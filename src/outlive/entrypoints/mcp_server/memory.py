@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from outlive.core.keys import SessionId, SessionKey, parse_session_id, parse_session_key
 from outlive.errors import Invalid, NotFound, Refused
 from outlive.flows.engine import Engine
-from outlive.flows.find_session import find_session, hold_session
-from outlive.flows.hold_lease import Busy
+from outlive.flows.knowledge.tool_cache import ToolCache
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.tool_cache import ToolCache
+from outlive.flows.turn.find_session import find_session, hold_session
+from outlive.flows.turn.hold_lease import Busy
 
 
 class Arguments(BaseModel):

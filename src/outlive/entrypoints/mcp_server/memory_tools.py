@@ -12,8 +12,8 @@ from outlive.core.state import Change
 from outlive.core.tool_cache import MAX_TTL, MIN_TTL
 from outlive.entrypoints.mcp_server.memory import Arguments, Memory, MemoryTool
 from outlive.entrypoints.mcp_server.session_tools import SESSION
-from outlive.flows.change_state import patch_state, read_state, state_history
-from outlive.flows.preferences import patch_preferences, read_preferences
+from outlive.flows.knowledge.change_state import patch_state, read_state, state_history
+from outlive.flows.knowledge.preferences import patch_preferences, read_preferences
 
 PATCH = "An object is a JSON Merge Patch (null removes), a list is a JSON Patch."
 EXPECTED = "The version the patch was made for; left out, it is merged into whatever is there."

@@ -10,9 +10,9 @@ from outlive.core.ledger import LedgerLine
 from outlive.core.message_log import LoggedMessage
 from outlive.entrypoints.mcp_server.memory import Arguments, Memory, MemoryTool
 from outlive.errors import NotFound
-from outlive.flows.inspect_session import inspect_session, read_conversation
-from outlive.flows.list_sessions import list_sessions
-from outlive.flows.message_log import append_message, delete_messages, read_message, read_messages
+from outlive.flows.knowledge.message_log import append_message, delete_messages, read_message, read_messages
+from outlive.flows.sessions.inspect_session import inspect_session, read_conversation
+from outlive.flows.sessions.list_sessions import list_sessions
 
 SESSION = Field(
     description="A session id (32 hexadecimal digits), or a session key: CHAT, CHAT:THREAD, CHANNEL:CHAT:THREAD."

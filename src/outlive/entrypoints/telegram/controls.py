@@ -18,12 +18,12 @@ from outlive.core.sessions import Head
 from outlive.entrypoints.telegram.opening import Bot
 from outlive.errors import NotFound, OutliveError, Refused
 from outlive.flows.accept_message import accept_message
-from outlive.flows.export_session import export_session
-from outlive.flows.find_session import find_head, find_mapping, find_session, point_key, start_anew
-from outlive.flows.list_sessions import list_sessions
-from outlive.flows.pair_sender import find_pairing
+from outlive.flows.delivery.pair_sender import find_pairing
 from outlive.flows.retry import retrying
+from outlive.flows.sessions.export_session import export_session
+from outlive.flows.sessions.list_sessions import list_sessions
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.find_session import find_head, find_mapping, find_session, point_key, start_anew
 
 LISTED = 20
 

@@ -9,7 +9,7 @@ from outlive.channels.telegram.rules import CHANNEL
 from outlive.channels.telegram.webhook import check_secret
 from outlive.entrypoints.telegram.opening import channel_of
 from outlive.errors import Invalid
-from outlive.flows.pair_sender import Pairing, approve_pairing, end_pairing
+from outlive.flows.delivery.pair_sender import Pairing, approve_pairing, end_pairing
 from outlive.wiring import App
 
 

@@ -15,8 +15,8 @@ from outlive.entrypoints.telegram.controls import Controls
 from outlive.entrypoints.telegram.opening import Bot
 from outlive.errors import Invalid, OutliveError, Unavailable
 from outlive.flows.accept_message import accept_message
-from outlive.flows.pair_sender import ask_pairing, find_pairing
-from outlive.flows.remember_intake import first_chat, note_move
+from outlive.flows.delivery.pair_sender import ask_pairing, find_pairing
+from outlive.flows.delivery.remember_intake import first_chat, note_move
 
 REMEMBERED = 1000
 PAIRING = (

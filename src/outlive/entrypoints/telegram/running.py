@@ -7,14 +7,14 @@ from collections.abc import Callable, Coroutine, Sequence
 
 from outlive.channels.telegram.commands import menu
 from outlive.channels.telegram.polling import Poller
-from outlive.entrypoints.output import print_json, say
 from outlive.entrypoints.telegram.controls import Controls
 from outlive.entrypoints.telegram.intake import Intake
 from outlive.entrypoints.telegram.opening import Bot, open_bot
 from outlive.entrypoints.telegram.watching import Running, TurnWatch
+from outlive.entrypoints.terminal.output import print_json, say
 from outlive.entrypoints.working import stopped_by_signals
 from outlive.errors import Invalid
-from outlive.flows.remember_intake import read_mark, write_mark
+from outlive.flows.delivery.remember_intake import read_mark, write_mark
 from outlive.flows.work_queue import work_queue
 from outlive.settings import Settings
 from outlive.wiring import open_app

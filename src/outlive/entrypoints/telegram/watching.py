@@ -13,9 +13,9 @@ from outlive.core.keys import SessionKey
 from outlive.core.messages import Inbound, decode_inbound
 from outlive.errors import LeaseLost, OutliveError
 from outlive.flows.engine import Engine
-from outlive.flows.hand_over import HandedOver
-from outlive.flows.hold_lease import Busy
 from outlive.flows.run_turn import Turn
+from outlive.flows.turn.hand_over import HandedOver
+from outlive.flows.turn.hold_lease import Busy
 from outlive.protocols import AgentEvent, Delivery, Workspace
 from outlive.testing.wrappers import wrap
 

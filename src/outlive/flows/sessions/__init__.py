@@ -1,0 +1,1 @@
+"""What is done to whole sessions beside their turns: look, compare, fork, rewind, move, erase, sweep."""

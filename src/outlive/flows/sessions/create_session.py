@@ -1,0 +1,112 @@
+"""A new session whose first version is a tree that exists already: a fork, an import."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from outlive.core.keys import SessionId, SessionKey, mapping_key
+from outlive.core.sessions import Head, decode_mapping
+from outlive.errors import AlreadyExists, LeaseLost, NotFound, Refused, Unavailable
+from outlive.flows.engine import Engine
+from outlive.flows.retry import retrying
+from outlive.flows.sessions.scan_mappings import remove_row
+from outlive.flows.sessions.walk_history import list_packs
+from outlive.flows.sessions.write_tree import NewFile, PackParts, put_files, store_tree
+from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.find_session import DAY, find_head, point_key
+from outlive.flows.turn.hold_lease import Lease, create, renewed
+from outlive.protocols import Row
+
+Fill = Callable[[Lease], Awaitable[Head]]
+"""Writes the first version's pack under the new session's lease, and returns the head that names it."""
+
+
+async def create_session(
+    engine: Engine, stores: TenantStores, keys: Sequence[SessionKey], head: Head, fill: Fill
+) -> Head:
+    """Make the session, fill it, then point the keys at it; all of it is taken back when a step fails.
+
+    `Refused` for a key of another tenant, `AlreadyExists` for one that has a session. The head is there, empty and
+    held, before its pack is, so a sweep never takes the pack of a session in the making for an orphan.
+    """
+    rows = [await free_mapping(engine, stores, key) for key in keys]
+    lease = await create(engine, stores.table, head)
+    try:
+        async with renewed(engine, lease):
+            await lease.commit(await fill(lease))
+        for key, row in zip(keys, rows, strict=True):
+            await point_key(engine, stores, key, head.session_id, row)
+        await lease.release()
+    except BaseException:
+        await asyncio.shield(_take_back(engine, stores, keys, lease))
+        raise
+    return lease.head
+
+
+async def create_from_files(
+    engine: Engine,
+    stores: TenantStores,
+    keys: Sequence[SessionKey],
+    head: Head,
+    files: Mapping[str, NewFile],
+    *,
+    source: str,
+) -> Head:
+    """Make a session whose first version holds these files; `head` is its head but for version and packs."""
+
+    async def fill(lease: Lease) -> Head:
+        pack = PackParts(lease.next_pack())
+        entries = put_files(files, pack)
+        labels = {
+            "kind": "import",
+            "previous": None,
+            "agent_session_id": head.agent_session_id,
+            "from": {"source": source},
+        }
+        packs = await store_tree(engine, stores, head.session_id, entries, pack, labels=labels)
+        return replace(lease.head, version=1, lineage=1, packs=packs, clean_fence=lease.fence)
+
+    return await create_session(engine, stores, keys, head, fill)
+
+
+async def free_mapping(engine: Engine, stores: TenantStores, key: SessionKey) -> Row | None:
+    """The record of a key that may be pointed at a new session, None when there is none yet."""
+    if key.tenant != stores.tenant:
+        raise Refused(f"session key {key} belongs to tenant {key.tenant}, not {stores.tenant}.")
+    name = mapping_key(key)
+    row = await retrying(lambda: stores.table.read(name), engine.clock)
+    mapping = decode_mapping(row.body, row.key) if row else None
+    if mapping and mapping.ttl + DAY > engine.clock.now() and await _exists(engine, stores, mapping.session_id):
+        raise AlreadyExists(f"session key {key} has session {mapping.session_id} already.", fix="Choose another key.")
+    return row
+
+
+async def _exists(engine: Engine, stores: TenantStores, session_id: SessionId) -> bool:
+    try:
+        await find_head(engine, stores, session_id)
+    except NotFound:
+        return False
+    return True
+
+
+async def _take_back(engine: Engine, stores: TenantStores, keys: Sequence[SessionKey], lease: Lease) -> None:
+    """Mappings, packs, head, in this order: no key ever points at a session that is not there.
+
+    What cannot be taken back now is an empty session without a key, which a sweep removes.
+    """
+    session_id = lease.head.session_id
+    with suppress(Unavailable, LeaseLost):
+        for key in keys:
+            await _unpoint(engine, stores, key, session_id)
+        packs = await list_packs(engine, stores, session_id)
+        await stores.objects.delete([info.key for info in packs.values()])
+        await lease.remove()
+
+
+async def _unpoint(engine: Engine, stores: TenantStores, key: SessionKey, session_id: SessionId) -> None:
+    row = await retrying(lambda: stores.table.read(mapping_key(key)), engine.clock)
+    if row is not None and decode_mapping(row.body, row.key).session_id == session_id:
+        await remove_row(engine, stores, row)

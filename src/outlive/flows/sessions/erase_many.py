@@ -1,0 +1,111 @@
+"""Every session of a user, or everything of a tenant, removed: one session after the other, and a last look."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from outlive.core.keys import SessionId, parse_session_id
+from outlive.errors import Conflict, Invalid
+from outlive.flows.engine import Engine
+from outlive.flows.list_all import list_all, scan_all
+from outlive.flows.progress import Progress, unwatched
+from outlive.flows.sessions.erase_session import (
+    Found,
+    Receipt,
+    Tier,
+    erase_held,
+    look,
+    receipt,
+    take_for_erase,
+    wipe_local,
+)
+from outlive.flows.sessions.find_sessions import sessions_of_tenant, sessions_of_user
+from outlive.flows.sessions.scan_mappings import Pointer, remove_row, scan_mappings
+from outlive.flows.sessions.sweep_session import remove_objects
+from outlive.flows.tenant_stores import TenantStores
+
+SESSIONS = "sessions/"
+
+
+async def erase_user(
+    engine: Engine,
+    stores: TenantStores,
+    chat_id: str,
+    *,
+    channel: str | None = None,
+    force: bool = False,
+    progress: Progress = unwatched,
+) -> Receipt:
+    """Erase every session of this chat id; those in which a turn runs are named in the receipt and left alone.
+
+    What the user wrote in other people's chats stays there: those are sessions of their own.
+    """
+    ids = await sessions_of_user(engine, stores, chat_id, channel)
+    return await _erase_all(engine, stores, ids, force=force, progress=progress)
+
+
+async def erase_tenant(
+    engine: Engine, stores: TenantStores, *, force: bool = False, progress: Progress = unwatched
+) -> Receipt:
+    """Erase every session of the tenant, then whatever else lies below its prefix, dictionaries included.
+
+    While a session is left alone because a turn runs in it, the rest below the prefix stays as well: it may need it.
+    """
+    ids = set(await sessions_of_tenant(engine, stores)) | set(await sessions_with_packs(engine, stores))
+    done = await _erase_all(engine, stores, sorted(ids), force=force, progress=progress)
+    return done if done.held else replace(done, tiers=(*done.tiers, *await _erase_rest(engine, stores)))
+
+
+async def sessions_with_packs(engine: Engine, stores: TenantStores) -> list[SessionId]:
+    """Every session below whose prefix packs lie, with a head or without."""
+    found: set[SessionId] = set()
+    for info in await list_all(stores.objects, SESSIONS, engine.clock):
+        with suppress(Invalid):  # an object that no session made: nobody's to judge, and gone with the tenant
+            found.add(parse_session_id(info.key.split("/")[1]))
+    return sorted(found)
+
+
+async def _erase_all(
+    engine: Engine, stores: TenantStores, ids: Sequence[SessionId], *, force: bool, progress: Progress
+) -> Receipt:
+    pointers = await _by_session(engine, stores)
+    found: list[Found] = []
+    held: list[SessionId] = []
+    for done, session_id in enumerate(ids, start=1):
+        try:
+            lease = await take_for_erase(engine, stores, session_id, force=force)
+            found.append(await erase_held(engine, stores, session_id, lease, pointers[session_id]))
+        except Conflict:
+            held.append(session_id)
+        progress(done, len(ids))
+    erased = [each.session_id for each in found]
+    after = await _by_session(engine, stores)
+    left = [await look(engine, stores, session_id, after[session_id]) for session_id in erased]
+    local = [await wipe_local(engine, stores, session_id) for session_id in erased]
+    found += [each.before for each in local]
+    return receipt(erased, found, [*left, *(each.after for each in local)], held)
+
+
+async def _by_session(engine: Engine, stores: TenantStores) -> Mapping[SessionId, list[Pointer]]:
+    pointers: dict[SessionId, list[Pointer]] = defaultdict(list)
+    for each in await scan_mappings(engine, stores):
+        pointers[each.mapping.session_id].append(each)
+    return pointers
+
+
+async def _erase_rest(engine: Engine, stores: TenantStores) -> list[Tier]:
+    """Records and objects of every other kind."""
+    rows = await scan_all(stores.table, "", engine.clock)
+    for row in rows:
+        await remove_row(engine, stores, row)
+    objects = await list_all(stores.objects, "", engine.clock)
+    await remove_objects(engine, stores, [info.key for info in objects])
+    rows_left = len(await scan_all(stores.table, "", engine.clock))
+    objects_left = len(await list_all(stores.objects, "", engine.clock))
+    return [
+        Tier("other records", len(rows), sum(len(row.body) for row in rows), rows_left),
+        Tier("other objects", len(objects), sum(info.size for info in objects), objects_left),
+    ]

@@ -1,0 +1,254 @@
+"""A turn becoming durable: flushed while it runs, committed at its end, adopted when its worker died in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from outlive.core.keys import SessionId
+from outlive.core.ledger import PATH, LedgerLine, decode_line, encode_line
+from outlive.core.manifests import APPEND, located_chunks
+from outlive.core.messages import Inbound, encode_inbound
+from outlive.core.transcripts import TRANSCRIPTS, check_chain
+from outlive.core.trees import TreeState, encode_note
+from outlive.core.turns import Flush, TurnResult, committed, ledger_line
+from outlive.errors import Conflict, Corrupt, Invalid, OutliveError, Unavailable
+from outlive.flows.engine import Engine
+from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.answer_approval import left_open, with_approval
+from outlive.flows.turn.capture_tree import Capture, absorb, look, seal
+from outlive.flows.turn.hold_lease import Lease
+from outlive.flows.turn.read_packs import pack_reader, read_chunks, stored_tree
+from outlive.protocols import Decided, FileContent, TurnDone, Workspace
+
+LEDGER_MODE = 0o600
+RECENT_BYTES = 64 * 1024
+
+
+class TurnOnDisk:
+    """A running turn: where it runs, and how far its bytes are stored."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        stores: TenantStores,
+        lease: Lease,
+        inbound: Inbound,
+        workspace: Workspace,
+        state: TreeState,
+    ) -> None:
+        """`state` is what the tree held before the agent started."""
+        self.engine = engine
+        self.stores = stores
+        self.lease = lease
+        self.inbound = inbound
+        self.workspace = workspace
+        self.state = state
+        self.tree = ""
+        """What the agent is told of the tree it starts from; see `AgentTurn.tree`."""
+        self.agent_session_id: str | None = None
+        self.steps = 0
+        """Tool calls finished so far, under this lease."""
+        self.handed_over = False
+        self.begun = False
+        """The agent has written down what it was asked: from then on the turn can be continued."""
+        self.debug_file: Path | None = None
+        self.recalled = ""
+        """What goes in front of the message."""
+        self.began = engine.clock.now()
+        self.decision: Decided | None = None
+        """On the call that the session was waiting for."""
+        self.has_run = False
+        """The agent was asked."""
+        self.flushing = asyncio.Lock()
+
+    @property
+    def user(self) -> str:
+        """Whose preferences count: the sender's, or in a chat of one person the chat's."""
+        return self.inbound.sender or self.inbound.key.chat_id
+
+    def labels(self, *, complete: bool) -> dict[str, Any]:
+        """What the index of this turn's packs says beside the manifest."""
+        return {
+            "kind": "commit" if complete else "flush",
+            "previous": self.lease.head.packs[-1].name if self.lease.head.packs else None,
+            "message_id": self.inbound.message_id,
+            "agent_session_id": self.agent_session_id if complete or self.begun else None,
+        } | ({} if complete else {"message": encode_inbound(self.inbound).decode(), "handed_over": self.handed_over})
+
+
+# -------------------------------------------------------------------------------------------- flushing
+
+
+@asynccontextmanager
+async def flush_while(turn: TurnOnDisk) -> AsyncIterator[None]:
+    """Store what is new in every flush window while the block runs; when it fails, once more at its end."""
+    flushing = asyncio.create_task(_flush_forever(turn))
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # the turn's own error is the one to report; a flush only saves work
+            await asyncio.shield(_stop(turn, flushing))
+            await asyncio.shield(flush(turn))
+        raise
+    await _stop(turn, flushing)
+
+
+async def _flush_forever(turn: TurnOnDisk) -> None:
+    """A flush that fails is repeated with the next window's bytes: nothing is skipped, nothing overtakes.
+
+    That includes a tree which cannot be kept as it is now, or does not hold still: the agent may not be done with it.
+    The commit decides.
+    """
+    while True:
+        await turn.engine.clock.sleep(turn.engine.policy.flush_seconds)
+        async with turn.flushing:
+            with suppress(Unavailable, Invalid):
+                await flush(turn)
+
+
+async def _stop(turn: TurnOnDisk, flushing: asyncio.Task[None]) -> None:
+    """End the flushing between two flushes: one that went on behind the commit would take half of it along."""
+    async with turn.flushing:
+        flushing.cancel()
+    with suppress(asyncio.CancelledError):
+        await flushing
+
+
+async def flush_last(turn: TurnOnDisk) -> None:
+    """Store what is left when a turn is let go, and say so; where that fails, what was flushed before it counts."""
+    turn.handed_over = True
+    with suppress(OutliveError):
+        await flush(turn)
+
+
+async def flush(turn: TurnOnDisk) -> bool:
+    """Store the new bytes as a provisional pack; False when there are none and nothing has to be said.
+
+    False, too, while a file does not hold still: without it the lines beside it would tell of what is not there.
+    """
+    try:
+        capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=True)
+    except Conflict:
+        return False
+    if not (capture.changed or (turn.handed_over and turn.begun)):
+        return False
+    turn.state = await _seal(turn, capture, turn.state, complete=False)
+    return True
+
+
+# ------------------------------------------------------------------------------------------- committing
+
+
+async def commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
+    """Write the turn's pack, then move the head; `LeaseLost` or `Unavailable` mean that nothing counts."""
+    line = _line(turn, done)
+    encoded = encode_line(line)
+    await turn.workspace.write([FileContent(PATH, APPEND, LEDGER_MODE, [encoded], append=True)])
+    capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=False)
+    await _check(turn, capture)
+    state = await absorb(capture, turn.state, turn.workspace, turn.engine.policy.max_packs)
+    state = await _seal(turn, capture, state, complete=True)
+    head = committed(
+        turn.lease.head,
+        line,
+        fence=turn.lease.fence,
+        ledger_size=turn.lease.head.ledger_size + len(encoded),
+        packs=state.manifest.packs,
+        region=turn.engine.policy.region,
+    )
+    await turn.lease.commit(head)
+    turn.state = replace(state, version=head.version)
+    await turn.workspace.mark_clean(encode_note(turn.state))
+    return line
+
+
+def _line(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
+    used = done.usage
+    result = TurnResult(
+        text=done.text,
+        agent_session_id=done.agent_session_id,
+        stop_reason=done.stop_reason,
+        is_error=done.is_error,
+        usd=used.usd,
+        input_tokens=used.input_tokens,
+        output_tokens=used.output_tokens,
+        cache_read_tokens=used.cache_read_tokens,
+        cache_write_tokens=used.cache_write_tokens,
+        prompt_version=done.prompt_version,
+        agent_turns=used.agent_turns,
+        seconds=round(max(turn.engine.clock.now() - turn.began, 0.0), 3),
+    )
+    now, worker = turn.engine.clock.now(), turn.engine.worker
+    head = turn.lease.head
+    line = ledger_line(head, turn.inbound, result, at=now, fence=turn.lease.fence, worker=worker)
+    return (
+        with_approval(line, done.deferred, head, turn.inbound, turn.engine.policy)
+        if turn.has_run
+        else left_open(line, head)
+    )
+
+
+async def _check(turn: TurnOnDisk, capture: Capture) -> None:
+    """Before anything is committed: the ledger is where the head says, and no transcript has a hole."""
+    before = turn.lease.head.ledger_size
+    entries = turn.state.manifest.entries
+    known = entries[PATH].size if PATH in entries else 0
+    if known != before:
+        raise Corrupt(f"ledger.jsonl has {known} bytes, the head says {before}.", fix="Rewind the session.")
+    for path, entry in capture.draft.entries.items():
+        if entry.kind == APPEND and path.startswith(TRANSCRIPTS) and entries.get(path) != entry:
+            start = entries[path].size if path in entries else 0
+            await _check_transcript(turn.workspace, path, start)
+
+
+async def _check_transcript(workspace: Workspace, path: str, start: int) -> None:
+    """New entries build on the last ones before them, so the history is walked only when that is not so."""
+    content = await workspace.read(path, start)
+    near = max(start - RECENT_BYTES, 0)
+    try:
+        check_chain(path, await workspace.read(path, near, start - near), content)
+    except Corrupt:
+        check_chain(path, await workspace.read(path, 0, start), content)
+
+
+async def _seal(turn: TurnOnDisk, capture: Capture, state: TreeState, *, complete: bool) -> TreeState:
+    engine, stores = turn.engine, turn.stores
+    sealed = await seal(
+        capture,
+        state,
+        turn.workspace,
+        stores.objects,
+        engine.clock,
+        labels=turn.labels(complete=complete),
+        dictionary=await engine.dictionaries.share(stores, capture.draft.data, engine.clock),
+    )
+    return sealed.state
+
+
+# --------------------------------------------------------------------------------------------- adopting
+
+
+async def adopt(engine: Engine, stores: TenantStores, lease: Lease, flush: Flush) -> LedgerLine:
+    """Commit a turn that a dead worker had finished and stored: only the head is written."""
+    reader = pack_reader(engine, stores, SessionId(lease.head.session_id))
+    pack, ref = await reader.named(flush.ref.name)
+    stored = await stored_tree(reader, ref, pack)
+    entry = stored.manifest.entries[PATH]
+    used = {place.chunk.pack for place in located_chunks({PATH: entry})}
+    packs = await reader.fetch([each for each in stored.manifest.packs if each.name in used])
+    line = decode_line(b"".join(read_chunks(packs, entry, lease.head.ledger_size)))
+    head = committed(
+        lease.head,
+        line,
+        fence=lease.fence,
+        ledger_size=entry.size,
+        packs=stored.manifest.packs,
+        region=engine.policy.region,
+    )
+    await lease.commit(head)
+    return line

@@ -1,0 +1,47 @@
+"""What is known of a session and its user, put in front of a message, within a budget of tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from outlive.core.state import HISTORY_PATH, PATH, decode_changes, decode_state
+from outlive.core.state_filter import BUDGET, Filtered, StateRules, fenced, filter_state
+from outlive.flows.knowledge.preferences import read_preferences
+from outlive.flows.trace import Trace
+from outlive.flows.turn.commit_turn import TurnOnDisk
+
+PREFERENCES = "user_preferences"
+"""What preferences are called in front of a message."""
+
+
+async def recall_facts(turn: TurnOnDisk, trace: Trace) -> str:
+    """The fenced fields that go before the message; empty when there are none, and then nothing was asked for them.
+
+    The state lies in the restored tree. Preferences are a read of the table, made only where the policy has them on.
+    `Corrupt`, `SchemaTooNew` or `Invalid` for a state that this worker must not work on.
+    """
+    policy = turn.engine.policy
+    found = [await _state(turn)] if policy.state_tokens and PATH in turn.state.manifest.entries else []
+    found += [await _preferences(turn)] if policy.preferences else []
+    known = [each for each in found if each.document]
+    if not known:
+        return ""
+    with trace.step("state") as step:
+        before, after = sum(each.tokens_before for each in known), sum(each.tokens_after for each in known)
+        step.found = f"{before} tokens known, {after} sent"
+    return "".join(map(fenced, known))
+
+
+async def _state(turn: TurnOnDisk) -> Filtered:
+    engine = turn.engine
+    state = decode_state(await turn.workspace.read(PATH), engine.state_schema)
+    history = decode_changes(await turn.workspace.read(HISTORY_PATH))
+    rules = replace(engine.state_rules, budget=engine.policy.state_tokens)
+    return filter_state(state.document, history, turn.inbound.text, rules)
+
+
+async def _preferences(turn: TurnOnDisk) -> Filtered:
+    inbound, stores = turn.inbound, turn.engine.stores(turn.inbound.key.tenant)
+    kept = await read_preferences(turn.engine, stores, turn.user, turn.lease.head.profile)
+    rules = StateRules(always=((PREFERENCES,),), never=(), budget=turn.engine.policy.state_tokens or BUDGET)
+    return filter_state({PREFERENCES: kept.values} if kept.values else {}, [], inbound.text, rules)

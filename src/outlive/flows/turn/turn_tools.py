@@ -1,0 +1,118 @@
+"""What an agent may do with the session's memory inside its turn.
+
+Its changes to the state are written into the turn's own tree: committed with the turn, and lost with it. Preferences
+are the user's and not the session's: they are written at once, whatever becomes of the turn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from outlive.core.manifests import APPEND, FILE
+from outlive.core.state import (
+    HISTORY_PATH,
+    PATH,
+    State,
+    apply_change,
+    change_between,
+    check_document,
+    decode_state,
+    empty_state,
+    encode_change,
+    encode_state,
+)
+from outlive.errors import Invalid, NotFound
+from outlive.flows.knowledge.change_state import patched_document
+from outlive.flows.knowledge.preferences import patch_preferences, read_preferences
+from outlive.flows.turn.commit_files import MODE
+from outlive.flows.turn.commit_turn import TurnOnDisk
+from outlive.protocols import AgentTool, FileContent
+
+BY = "agent"
+"""Who changed the state, for its history."""
+NOTHING: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+MERGED = {"type": "object", "description": "A JSON Merge Patch: objects are merged, null removes a field."}
+
+
+class TurnTools:
+    """The tools of one turn; they say no once it is over."""
+
+    def __init__(self, turn: TurnOnDisk) -> None:
+        self._turn = turn
+        self.is_over = False
+
+    @property
+    def tools(self) -> tuple[AgentTool, ...]:
+        """As the agent is shown them."""
+        told = "extracted_context is for facts, active_mission for the goal and its sub_tasks."
+        return (
+            AgentTool("state_get", "The facts kept of this session, as JSON.", NOTHING, self._state_get),
+            AgentTool("state_patch", f"Keep facts of this session; {told}", _patch(MERGED), self._state_patch),
+            AgentTool(
+                "preferences_get", "What this user said about how they like things.", NOTHING, self._preferences_get
+            ),
+            AgentTool(
+                "preferences_patch",
+                "Keep what this user says about how they like things, for all their sessions.",
+                _patch(MERGED),
+                self._preferences_patch,
+            ),
+        )
+
+    async def _state_get(self, _given: Mapping[str, Any]) -> str:
+        return _shown(await self._state())
+
+    async def _state_patch(self, given: Mapping[str, Any]) -> str:
+        turn = self._open()
+        async with turn.flushing:  # a flush takes both files, or neither
+            before = await self._state()
+            document = patched_document(before.document, _patch_of(given))
+            change = change_between(before, document, at=turn.engine.clock.now(), by=BY)
+            if change is None:
+                return _shown(before)
+            after = apply_change(before, change)
+            check_document(after.document, turn.engine.state_schema)
+            line = FileContent(HISTORY_PATH, APPEND, MODE, [encode_change(change)], append=True)
+            await turn.workspace.write([FileContent(PATH, FILE, MODE, [encode_state(after)]), line])
+        return _shown(after)
+
+    async def _preferences_get(self, _given: Mapping[str, Any]) -> str:
+        turn = self._open()
+        stores = turn.engine.stores(turn.inbound.key.tenant)
+        return json.dumps((await read_preferences(turn.engine, stores, turn.user, turn.lease.head.profile)).values)
+
+    async def _preferences_patch(self, given: Mapping[str, Any]) -> str:
+        turn, patch = self._open(), _patch_of(given)
+        stores = turn.engine.stores(turn.inbound.key.tenant)
+        kept = await patch_preferences(turn.engine, stores, turn.user, turn.lease.head.profile, patch)
+        return json.dumps(kept.values)
+
+    async def _state(self) -> State:
+        turn = self._open()
+        schema = turn.engine.state_schema
+        try:
+            return decode_state(await turn.workspace.read(PATH), schema)
+        except NotFound:
+            return empty_state(schema)
+
+    def _open(self) -> TurnOnDisk:
+        if self.is_over:
+            raise Invalid("the turn is over.", fix="Call the tool in the next one.")
+        return self._turn
+
+
+def _patch(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"type": "object", "properties": {"patch": schema}, "required": ["patch"], "additionalProperties": False}
+
+
+def _patch_of(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    patch = given.get("patch")
+    if not isinstance(patch, Mapping):
+        raise Invalid("argument patch is no JSON object.", fix='Pass {"patch": {"extracted_context": {...}}}, say.')
+    return patch
+
+
+def _shown(state: State) -> str:
+    return json.dumps({"version": state.version, **state.document}, ensure_ascii=False)
