@@ -138,7 +138,7 @@ class Outlive:
 
     def agent(self, agent: Agent | None) -> None:
         """Let this agent run the turns of `worker` and `chat`; None for the real one."""
-        for module in ("working", "chatting"):
+        for module in ("working", "terminal.chatting"):
             self.monkeypatch.setattr(f"outlive.entrypoints.{module}.open_app", partial(open_app, agent=agent))
 
 
