@@ -56,6 +56,7 @@ async def _agent(options: argparse.Namespace) -> int:
     place = ROOT / "build"
     place.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder:
+        Path(folder).chmod(0o711)  # as root, agents run as users of their own and pass through it
         say = partial(print, file=sys.stderr, flush=True)
         rows = await measure_turns(Path(folder), sorted(options.megabytes), options.rounds, say)
     if options.json:

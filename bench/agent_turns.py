@@ -29,7 +29,8 @@ from claude_agent_sdk import (
 from claude_agent_sdk.types import SessionStoreEntry
 from pydantic import SecretStr
 
-from outlive.agents.options import STAND_IN_KEY, TOOLS
+from outlive.agents.models import STAND_IN_KEY
+from outlive.agents.options import TOOLS
 from outlive.settings import Settings, load_settings
 from outlive.testing.scripted_model import ScriptedModel
 from outlive.wiring import App, open_app

@@ -140,6 +140,10 @@ class Scribe:
         """Nothing runs long enough to be interrupted."""
         return False
 
+    async def steer(self, root: Path, text: str) -> bool:  # noqa: ARG002 (the protocol's names)
+        """Nor long enough to be told more."""
+        return False
+
     async def close(self) -> None:
         """Nothing runs between turns."""
 
