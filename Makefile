@@ -6,6 +6,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCH  := .venv-bench
 SERVERS := .venv-servers
+SITE   := .venv-docs
+BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo chat test check unit kills docs bench lock clean
@@ -36,12 +38,13 @@ chat: $(READY)  ## Talk to an agent in the terminal
 
 test: $(READY) check unit  ## Run the static checks and all tests
 
-check: $(READY)  ## Run the static checks: ruff, mypy, import rules, generated docs
+check: $(READY) $(SITE)/.ready  ## Run the static checks: ruff, mypy, import rules, generated docs, the site
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
+	$(BUILD_SITE)
 
 unit: $(READY) $(SERVERS)/.ready  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadscope
@@ -49,8 +52,15 @@ unit: $(READY) $(SERVERS)/.ready  ## Run the tests
 kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
 	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py -s --timeout 3600
 
-docs: $(READY)  ## Write the generated parts of the docs anew
+docs: $(READY) $(SITE)/.ready  ## Write the generated parts of the docs anew, and build the site into build/site
 	$(BIN)/python scripts/generate_docs.py
+	$(BUILD_SITE)
+	@echo "Open build/site/index.html"
+
+$(SITE)/.ready: requirements/docs.txt
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
 
 bench: $(READY) $(BENCH)/.ready  ## Measure requests, bytes and time beside three peers; JSON in build/bench.json
 	@mkdir -p build
@@ -65,6 +75,7 @@ $(BENCH)/.ready: bench/requirements/peers.txt
 lock: $(READY)  ## Resolve the lock files anew (needs uv)
 	uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/dev.txt
 	uv pip compile requirements/servers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/servers.txt
+	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/docs.txt
 	uv pip compile bench/requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o bench/requirements/peers.txt
 
 # What the producer needs, and nothing else: `sam build` calls this with the folder to fill.
@@ -77,4 +88,4 @@ build-ProducerFunction:
 	@cd src/outlive && tar -cf - --exclude __pycache__ $(PRODUCER) | tar -xf - -C "$(ARTIFACTS_DIR)/outlive"
 
 clean:  ## Remove the environments and caches
-	rm -rf $(VENV) $(BENCH) $(SERVERS) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(SERVERS) $(SITE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
