@@ -31,6 +31,7 @@ from outlive.core.records import (
     ObjectInfo,
     QueueDepth,
     Reply,
+    ReplyFile,
     Row,
     SessionSeen,
     TextPart,
@@ -44,7 +45,7 @@ __all__ = [  # the records cross the seams: whoever implements one finds them on
     "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Channel", "Clock", "DeadLetter",
     "Decided", "DeferredCall", "Delivery", "Expected", "FileContent", "FileRef", "FileStat", "Free", "Hold", "HotCache",
     "Keep", "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents",
-    "QueueDepth", "Reply", "Row", "SessionSeen", "Table", "TextPart", "ToolFinished", "ToolStarted", "TurnDone",
+    "QueueDepth", "Reply", "ReplyFile", "Row", "SessionSeen", "Table", "TextPart", "ToolFinished", "ToolStarted", "TurnDone",
     "Usage", "Workspace", "Workspaces",
 ]  # fmt: skip
 
@@ -348,7 +349,7 @@ class Agent(Protocol):
 
 # -------------------------------------------------------------------------------------------- channel
 class Channel(Protocol):
-    """Where replies go."""
+    """Where replies go. One with a true `sends_files` is given `Reply.files`; one with a true `pulls`, live records."""
 
     async def deliver(self, reply: Reply) -> None:
         """Send it; at least once.

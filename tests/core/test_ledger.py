@@ -86,7 +86,15 @@ def test_what_is_no_line_is_corrupt(raw: bytes) -> None:
         decode_line(raw)
 
 
-NEWER = {"prompt_version": "", "agent_turns": 0, "seconds": 0.0, "approval": None, "lifted": "", "joined": ()}
+NEWER = {
+    "prompt_version": "",
+    "agent_turns": 0,
+    "seconds": 0.0,
+    "approval": None,
+    "lifted": "",
+    "joined": (),
+    "files": (),
+}
 
 
 @pytest.mark.parametrize("field", [name for name in LedgerLine.__dataclass_fields__ if name not in NEWER])

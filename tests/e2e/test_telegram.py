@@ -175,6 +175,23 @@ async def test_files_reach_the_agent(host: Host) -> None:
     assert "plum" in (await host.answers(2))[1]
 
 
+async def test_the_agent_sends_files(host: Host) -> None:
+    """A file that the agent names goes out behind its reply, a picture as a photo."""
+    await host.start()
+    make = {"tool": "Bash", "input": {"command": "echo hi > report.txt; printf '\\x89PNG' > dot.png"}}
+    send = [
+        {"tool": "mcp__session__send_file", "input": {"path": path, "caption": path}}
+        for path in ("report.txt", "dot.png")
+    ]
+    host.telegram.say(script(make, *send, {"text": "done"}))
+    await host.answers(3)
+    text, document, photo = host.telegram.sent()
+    assert text["text"] == "done"
+    assert (document["document"]["file_name"], document["caption"]) == ("report.txt", "report.txt")
+    assert host.telegram.world.files[document["document"]["file_id"]] == b"hi\n"
+    assert photo["photo"]
+
+
 async def test_a_running_turn_is_stopped(host: Host) -> None:
     """/stop takes effect while the turn runs, and the bot says so."""
     await host.start()

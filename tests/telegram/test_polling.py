@@ -41,20 +41,15 @@ class Desk:
     telegram: FakeTelegram
     channel: TelegramChannel
     rules: Rules
-    stopped: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     last: int | None = None
 
     def poller(self, *, fresh: bool = False) -> Poller:
         """A process that has just started; `fresh` when it has forgotten everything."""
         bot = Bot(self.app, self.channel, self.rules)
-        intake = Intake(bot, Controls(bot, self._stop), self.told.append)
+        intake = Intake(bot, Controls(bot), self.told.append)
         last = None if fresh else self.last
         return Poller(self.channel.bot, self.app.engine.clock, intake.take, self._remember, self.told.append, last, 0)
-
-    async def _stop(self, key: object) -> bool:
-        self.stopped.append(str(key))
-        return True
 
     async def _remember(self, number: int) -> None:
         self.last = number
@@ -116,7 +111,7 @@ async def test_what_the_queue_refuses_comes_again(desk: Desk, monkeypatch: pytes
     assert desk.last is None
     await poller.step()
     assert [inbound.text for inbound in await desk.queued()] == ["one"]
-    assert len(desk.stopped) == 1
+    assert desk.telegram.texts() == ["Nothing is running here."]
 
 
 async def test_an_album_is_one_message(desk: Desk) -> None:
@@ -261,7 +256,7 @@ async def test_too_many_strangers_get_no_code(desk: Desk, monkeypatch: pytest.Mo
         ("/status", "No session yet."),
         ("/sessions", "No session yet."),
         ("/new", "A new session begins"),
-        ("/stop", "Stopping."),
+        ("/stop", "Nothing is running here."),
         ("/model", "Model: "),
         ("/debug", "No session yet."),
         ("/resume nonsense", "session id 'nonsense' is not valid"),

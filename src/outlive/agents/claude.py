@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import AsyncGenerator, Hashable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -43,7 +43,7 @@ from outlive.agents.outcome import failure, stop_reason, tool_summary
 from outlive.agents.profiles import Profile, Profiles
 from outlive.agents.running import Cli, Run
 from outlive.agents.servers import SESSION, Server, server_faults
-from outlive.agents.session_tools import SessionTools
+from outlive.agents.session_tools import SessionTools, own_tools, with_own_tools
 from outlive.agents.start import Start, prepare, prepare_again, tidy, with_question
 from outlive.agents.transcript import SYNTHETIC, forget_turn
 from outlive.agents.warm import WarmProcesses
@@ -97,7 +97,8 @@ class ClaudeAgent:
             raise Conflict(f"a turn is running in {turn.root} already.", fix="Wait for it, or interrupt it.")
         self._runs[turn.root] = None
         try:
-            profile = await asyncio.to_thread(self._profile, turn)
+            profile = with_own_tools(await asyncio.to_thread(self._profile, turn), turn)
+            turn = replace(turn, tools=own_tools(profile, turn))
             recipe = self._recipe(turn, profile)
             if run := await self._again(turn, recipe):
                 try:
@@ -231,7 +232,7 @@ class ClaudeAgent:
         """Everything a CLI for this turn is started with, but the conversation."""
         env = environment(turn.root, self._model, self._options, inherited=os.environ, is_root=os.geteuid() == 0)
         servers = json.dumps({server.name: dict(server.config) for server in profile.running_servers}, sort_keys=True)
-        limits = (turn.max_turns, turn.max_usd, turn.lifted_rules, turn.debug_file)
+        limits = (*(tool.name for tool in turn.tools), turn.max_turns, turn.max_usd, turn.lifted_rules, turn.debug_file)
         return (profile.name, profile.digest, servers, limits, tuple(sorted(env.items())))
 
     def _wire(self, start: Start) -> _WireTransport:
@@ -282,7 +283,7 @@ def _sdk_options(profile: Profile, skills: list[str], gate: Gate | None, tools: 
         verbatim_prompts=True,  # otherwise "@/any/file" in a message reads the file, and "/clear" forgets the session
         setting_sources=[],
         strict_mcp_config=True,
-        mcp_servers=_own_server(tools) if profile.settings.memory_tools else {},
+        mcp_servers=_own_server(tools) if tools.offered else {},
         hooks={"PreToolUse": [HookMatcher(hooks=[cast("HookCallback", gate)], timeout=GATE_SECONDS)]} if gate else None,
     )
 

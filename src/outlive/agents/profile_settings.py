@@ -10,7 +10,7 @@ from outlive.agents.permission_rules import check_rules, check_tools
 from outlive.errors import Invalid
 
 SETTINGS_FILE = "settings.json"
-KEYS = ("tools", "extra_tools", "permissions", "model", "memory", "memory_tools", "max_turns", "max_usd")
+KEYS = ("tools", "extra_tools", "permissions", "model", "memory", "memory_tools", "send_files", "max_turns", "max_usd")
 PERMISSIONS = ("allow", "deny", "ask")
 
 
@@ -31,6 +31,8 @@ class ProfileSettings:
     """Whether the CLI's own memory is on; it lies in the session's tree and is kept with it."""
     memory_tools: bool = False
     """Whether the agent is given tools for the session's state and the user's preferences."""
+    send_files: bool | None = None
+    """Whether the agent may send files to its chat; None: where the chat's channel takes them."""
     max_turns: int | None = None
     max_usd: float | None = None
 
@@ -50,6 +52,7 @@ def read_settings(file: JsonFile | None) -> ProfileSettings:
         model=file.text(("model",), given["model"]) if "model" in given else None,
         memory=file.flag(("memory",), given.get("memory", False)),
         memory_tools=file.flag(("memory_tools",), given.get("memory_tools", False)),
+        send_files=file.flag(("send_files",), given["send_files"]) if "send_files" in given else None,
         max_turns=_max_turns(file, given.get("max_turns")),
         max_usd=_max_usd(file, given.get("max_usd")),
         **{name: check_rules(file, ("permissions", name), rules.get(name, [])) for name in PERMISSIONS},

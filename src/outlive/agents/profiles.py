@@ -50,7 +50,7 @@ class Profile:
     @property
     def running_servers(self) -> tuple[Server, ...]:
         """The servers that are switched on, our own among them where the settings want its tools."""
-        own = (ENTRY,) if self.settings.memory_tools else ()
+        own = (ENTRY,) if self.settings.memory_tools or self.settings.send_files else ()
         return (*(server for server in self.servers if server.enabled), *own)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server as McpServer
 
+from outlive.agents.profiles import Profile
+from outlive.core.outgoing import SEND_FILE
 from outlive.errors import OutliveError
-from outlive.protocols import AgentTool
+from outlive.protocols import AgentTool, AgentTurn
 
 
 class SessionTools:
@@ -21,6 +24,11 @@ class SessionTools:
         self._tools: Mapping[str, AgentTool] = {}
         self.use(tools)
         self.server = McpServer[Any]("outlive", on_list_tools=self._list, on_call_tool=self._call)
+
+    @property
+    def offered(self) -> bool:
+        """Whether there is any."""
+        return bool(self._tools)
 
     def use(self, tools: Sequence[AgentTool]) -> None:
         """Lead calls to this turn from now on."""
@@ -46,6 +54,21 @@ class SessionTools:
             return _said(await tool.call(params.arguments or {}))
         except OutliveError as error:
             return _said(f"{type(error).__name__}: {error}", is_error=True)
+
+
+def with_own_tools(profile: Profile, turn: AgentTurn) -> Profile:
+    """The profile with its word on files, which by default is the channel's."""
+    settings = profile.settings
+    if settings.send_files is not None:
+        return profile
+    sends = any(tool.by_default for tool in turn.tools if tool.name == SEND_FILE)
+    return replace(profile, settings=replace(settings, send_files=sends))
+
+
+def own_tools(profile: Profile, turn: AgentTurn) -> tuple[AgentTool, ...]:
+    """Those of the turn's tools that the profile wants."""
+    wanted = {True: profile.settings.send_files, False: profile.settings.memory_tools}
+    return tuple(tool for tool in turn.tools if wanted[tool.name == SEND_FILE])
 
 
 def _said(text: str, *, is_error: bool = False) -> types.CallToolResult:

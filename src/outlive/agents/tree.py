@@ -44,6 +44,7 @@ PLACES = (
     Place("config/todos", kept=True, reason="the older task list"),
     Place("state.json", kept=True, reason="the state object"),
     Place("state.jsonl", kept=True, reason="its changes, one line each"),
+    Place("outgoing.jsonl", kept=True, reason="which files went out with which reply"),
     Place("ledger.jsonl", kept=True, reason="one line per turn, written by the engine"),
     Place(TURN_FILE, kept=True, reason="what the running turn was asked; gone when it ends"),
     Place("home", kept=False, reason="made anew and empty for each turn, so that every host gives the same shell"),
@@ -85,7 +86,7 @@ def check_path(path: str) -> str:
 def kind_of(path: str) -> str:
     """`append` for what only ever grows, otherwise `file`."""
     is_transcript = path.startswith("config/projects/") and path.endswith(".jsonl")
-    return "append" if is_transcript or path in {"ledger.jsonl", "state.jsonl"} else "file"
+    return "append" if is_transcript or path in {"ledger.jsonl", "state.jsonl", "outgoing.jsonl"} else "file"
 
 
 # ---------------------------------------------------------------------------------------------- scanning

@@ -13,10 +13,11 @@ from typing import Any
 
 from outlive.core.approvals import Approval, approval_from_json
 from outlive.core.keys import message_digest
+from outlive.core.outgoing import OutFile
 from outlive.errors import Corrupt
 
 PATH = "ledger.jsonl"
-_OPTIONAL = ("approval", "lifted", "joined")
+_OPTIONAL = ("approval", "lifted", "joined", "files")
 """Left out of the line when empty."""
 
 
@@ -54,6 +55,8 @@ class LedgerLine:
     """The rule that no longer asks from this turn on."""
     joined: tuple[str, ...] = ()
     """Ids of further messages that this turn answers, in their order; their texts are part of `text`."""
+    files: tuple[OutFile, ...] = ()
+    """What goes out with the reply."""
 
 
 def encode_line(line: LedgerLine) -> bytes:
@@ -70,7 +73,11 @@ def decode_line(raw: bytes) -> LedgerLine:
     try:
         fields: dict[str, Any] = json.loads(raw)
         known = {name: fields[name] for name in LedgerLine.__dataclass_fields__ if name in fields}
-        changed = {"approval": approval_from_json(fields.get("approval")), "joined": tuple(fields.get("joined", ()))}
+        changed: dict[str, Any] = {
+            "approval": approval_from_json(fields.get("approval")),
+            "joined": tuple(fields.get("joined", ())),
+        }
+        changed["files"] = tuple(OutFile(**each) for each in fields.get("files", ()))
         return LedgerLine(**known | changed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Corrupt(

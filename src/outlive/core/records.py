@@ -200,6 +200,18 @@ class TurnDone:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyFile:
+    """A file that goes out with a reply, as the turn left it."""
+
+    path: str
+    """Below `work/`; its last part is what the receiver sees."""
+    size: int
+    caption: str
+    read: Callable[[], Awaitable[bytes]] = field(compare=False, repr=False)
+    """Its bytes; `NotFound` or `TooLarge` when there is nothing that may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """A committed reply on its way out."""
 
@@ -216,6 +228,8 @@ class Reply:
     """`interrupted` when somebody stopped the turn; the text is what there was by then."""
     progress: str = ""
     """What the channel's last `Undelivered` said about how far it got; empty at the first try."""
+    files: tuple[ReplyFile, ...] = ()
+    """For channels whose `sends_files` is true; for the others the text names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +242,8 @@ class AgentTool:
     """JSON Schema of the arguments."""
     call: Callable[[Mapping[str, Any]], Awaitable[str]]
     """What the tool says; an `OutliveError` is told to the agent as an error."""
+    by_default: bool = False
+    """Offered where the profile says nothing of it."""
 
 
 Expected = Absent | At

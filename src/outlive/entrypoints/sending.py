@@ -36,6 +36,8 @@ class Sent:
     version: int | None = None
     is_error: bool | None = None
     reply: str | None = None
+    files: tuple[str, ...] = ()
+    """What goes out with it, by paths of the session's tree."""
 
 
 async def send_message(
@@ -90,6 +92,7 @@ async def _answer(app: App, inbound: Inbound, sent: Sent, until: float) -> Sent:
                 version=line.version,
                 is_error=line.is_error,
                 reply=line.reply,
+                files=tuple(f"work/{file.path}" for file in line.files),
             )
         if letter := await _dead_letter(app.engine.queue, inbound):
             raise AgentFailed(

@@ -12,8 +12,9 @@ from outlive.flows.delivery.remember_outbox import remember_outbox
 from outlive.flows.engine import Engine
 from outlive.flows.overwrite import overwrite
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.outgoing_files import named, reply_files
 from outlive.flows.turn.read_ledger import read_line
-from outlive.protocols import Reply
+from outlive.protocols import Reply, ReplyFile
 
 EMPTY = {"interrupted": "Stopped.", "end_turn": "(no text)"}
 """What a reply without a text says, by why the turn ended."""
@@ -44,19 +45,20 @@ async def deliver_pending(engine: Engine, stores: TenantStores, head: Head, *, k
     return head
 
 
-def reply_of(pending: Pending, line: LedgerLine) -> Reply:
-    """What a channel is given."""
+def reply_of(pending: Pending, line: LedgerLine, files: tuple[ReplyFile, ...] = ()) -> Reply:
+    """What a channel is given; files that it is not given are named in the text."""
     text = line.reply if line.reply.strip() else EMPTY.get(line.stop_reason, f"({line.stop_reason})")
     last = line.joined[-1] if line.joined else line.message_id
     return Reply(
         pending.session_key,
         pending.message_id,
         pending.turn,
-        text,
+        text if files else text + named(line.files),
         question=line.approval if line.stop_reason == TOOL_DEFERRED else None,
         reply_to=last,
         stop_reason=line.stop_reason,
         progress=pending.progress,
+        files=files,
     )
 
 
@@ -65,7 +67,7 @@ async def _deliver(
 ) -> Pending | None:
     """Send it; what stays in the outbox, None when it is settled."""
     try:
-        await send_reply(engine, reply_of(pending, line))
+        await send_reply(engine, reply_of(pending, line, _files(engine, stores, head, line)))
     except Unavailable as error:
         now = engine.clock.now()
         left = _left(engine, pending, error, now)
@@ -75,6 +77,12 @@ async def _deliver(
     except OutliveError as error:
         await _give_up(engine, stores, head, pending, str(error))
     return None
+
+
+def _files(engine: Engine, stores: TenantStores, head: Head, line: LedgerLine) -> tuple[ReplyFile, ...]:
+    """Of the line, where its channel sends files."""
+    channel = engine.channels.get(parse_session_key(line.session_key).channel)
+    return reply_files(engine, stores, head, line) if getattr(channel, "sends_files", False) else ()
 
 
 def _left(engine: Engine, pending: Pending, error: Unavailable, now: float) -> Pending:

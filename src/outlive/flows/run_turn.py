@@ -36,6 +36,7 @@ from outlive.flows.turn.read_ledger import read_line
 from outlive.flows.turn.recall_facts import recall_facts
 from outlive.flows.turn.share_memory import SharedMemory
 from outlive.flows.turn.track_task import TrackedTask, tracked
+from outlive.flows.turn.send_file import send_file
 from outlive.flows.turn.turn_tools import TurnTools
 from outlive.flows.turn.watch_stop import Halt, halted_when_told, stopped_by
 from outlive.flows.turn.watch_turn import as_begun, watched
@@ -308,7 +309,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
         lifted_rules=lifted_rules(turn.lease.head, turn.inbound),
         debug_file=turn.debug_file,
         tree=turn.tree,
-        tools=own.tools,
+        tools=(*own.tools, send_file(turn, own)),
     )
     done: TurnDone | None = None
     async with aclosing(turn.engine.agent.run(order)) as events:

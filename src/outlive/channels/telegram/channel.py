@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+from collections.abc import Mapping, Sequence
 
 from outlive.channels.telegram.client import BotClient, address
 from outlive.channels.telegram.content import MAX_DOWNLOAD
-from outlive.channels.telegram.faults import CannotParse
+from outlive.channels.telegram.faults import Blocked, CannotParse, ChatGone, TopicGone
 from outlive.channels.telegram.live import LiveBoard
 from outlive.channels.telegram.markdown import Formatted, formatted
-from outlive.channels.telegram.receipts import Receipts
+from outlive.channels.telegram.receipts import Receipts, progress_of, so_far
 from outlive.channels.telegram.rules import Place, place_of
 from outlive.channels.telegram.split import split
+from outlive.channels.telegram.uploads import send_file
 from outlive.core.keys import SessionKey, parse_session_key
-from outlive.errors import TooLarge
-from outlive.protocols import Approval, Clock, FileRef, Reply, Table
+from outlive.errors import Invalid, NotFound, Unavailable
+from outlive.protocols import Approval, Clock, FileRef, Reply, ReplyFile, Table
 
 SILENCE = "(The agent gave no text.)"
-MAX_UPLOAD = 50 * 1024 * 1024
-CAPTION_LENGTH = 1024
 NOTICE_SECONDS = 60.0
 """At most one error message to a chat in that time."""
 
@@ -34,8 +32,16 @@ def choices(question: Approval) -> dict[str, object]:
     return {"inline_keyboard": [row]}
 
 
+def _parts(reply: Reply) -> list[Formatted | ReplyFile]:
+    """What has to be sent, one message each: the text's chunks, then the files."""
+    chunks = [chunk for chunk in split(formatted(reply.text)) if chunk.text.strip()] or [Formatted(SILENCE)]
+    return [*chunks, *reply.files]
+
+
 class TelegramChannel:
     """Implements `protocols.Channel` for one bot."""
+
+    sends_files = True
 
     def __init__(self, bot: BotClient, table: Table, clock: Clock) -> None:
         """`table` keeps what has arrived of replies that need several messages."""
@@ -53,16 +59,37 @@ class TelegramChannel:
         """Send what has not arrived yet. A message without an answer from Telegram may come twice, no other."""
         key = parse_session_key(reply.session_key)
         await self.live.hush(key)
-        chunks = [chunk for chunk in split(formatted(reply.text)) if chunk.text.strip()] or [Formatted(SILENCE)]
-        arrived = await self._receipts.count(reply) if len(chunks) > 1 else 0
+        parts = _parts(reply)
         async with self._locks.setdefault(place_of(key).chat_id, asyncio.Lock()):
-            for number, chunk in enumerate(chunks[arrived:], start=arrived + 1):
-                buttons = choices(reply.question) if reply.question and number == len(chunks) else None
-                await self._send(place_of(key), chunk, reply_markup=buttons)
-                if len(chunks) > 1:
-                    await self._receipts.note(reply, number)
+            await self._send_parts(reply, place_of(key), parts)
         self._receipts.forget(reply)
         await self.live.end(key)
+
+    async def _send_parts(self, reply: Reply, place: Place, parts: Sequence[Formatted | ReplyFile]) -> None:
+        """What has arrived is known twice: by the receipts, which outlive a crash, and by the outbox's own progress."""
+        receipts = await self._receipts.count(reply) if len(parts) > 1 else 0
+        arrived = max(receipts, progress_of(reply))
+        last_text = sum(isinstance(part, Formatted) for part in parts)
+        for number, part in enumerate(parts[arrived:], start=arrived + 1):
+            try:
+                if isinstance(part, Formatted):
+                    buttons = choices(reply.question) if reply.question and number == last_text else None
+                    await self._send(place, part, reply_markup=buttons)
+                else:
+                    await self._send_reply_file(place, part)
+            except Unavailable as error:
+                raise so_far(error, number - 1) from error
+            if len(parts) > 1:
+                await self._receipts.note(reply, number)
+
+    async def _send_reply_file(self, place: Place, file: ReplyFile) -> None:
+        """A file that cannot be sent is said to be missing; the reply stands."""
+        try:
+            await send_file(self.bot, place, file.path, await file.read(), file.caption)
+        except (Blocked, ChatGone, TopicGone):
+            raise
+        except (NotFound, Invalid) as error:
+            await self._send(place, Formatted(f"{file.path} could not be sent: {error.message}"))
 
     async def _send(self, place: Place, chunk: Formatted, **more: object) -> Mapping[str, object]:
         """One message; as plain text when Telegram cannot read the formatting."""
@@ -91,10 +118,7 @@ class TelegramChannel:
 
     async def send_file(self, key: SessionKey, name: str, data: bytes, caption: str = "") -> None:
         """A file out; `TooLarge` over what bots may send (https://core.telegram.org/bots/api#senddocument)."""
-        if len(data) > MAX_UPLOAD:
-            raise TooLarge(f"{name} is {len(data):,} bytes long.", fix=f"Telegram takes {MAX_UPLOAD:,} bytes at most.")
-        parameters = {**address(place_of(key)), "caption": caption[:CAPTION_LENGTH] or None}
-        await self.bot.call("sendDocument", parameters, files={"document": (PurePosixPath(name).name, data)})
+        await send_file(self.bot, place_of(key), name, data, caption)
 
     async def fetch(self, file: FileRef) -> bytes:
         """See `protocols.Channel.fetch`: through a fresh link, 20 MB at most."""

@@ -6,7 +6,7 @@ import json
 import logging
 
 from outlive.core.keys import message_digest, parse_session_key
-from outlive.errors import Conflict, Unavailable
+from outlive.errors import Conflict, Unavailable, Undelivered
 from outlive.protocols import Absent, At, Clock, Keep, Reply, Row, Table
 
 KEPT_SECONDS = 24 * 3600.0
@@ -48,6 +48,19 @@ class Receipts:
     def forget(self, reply: Reply) -> None:
         """The reply is through: this process need not remember its record."""
         self._rows.pop(_key(reply), None)
+
+
+def progress_of(reply: Reply) -> int:
+    """How many chunks had arrived when the outbox put the reply off; 0 when it never did."""
+    return int(reply.progress) if reply.progress.isdecimal() else 0
+
+
+def so_far(error: Unavailable, chunks: int) -> Undelivered:
+    """The failure with what the outbox has to know: how many chunks have arrived, and when to try again."""
+    if isinstance(error, Undelivered):
+        error.progress = str(chunks)
+        return error
+    return Undelivered(error.message, progress=str(chunks), original=error, fix=error.fix)
 
 
 def _key(reply: Reply) -> str:

@@ -61,6 +61,8 @@ def show_sent(sent: Sent, *, json: bool) -> None:
     if sent.reply is not None:
         say(f"message {sent.message_id}, turn {sent.turn}")
     print_text(sent.message_id if sent.reply is None else sent.reply)
+    for path in sent.files:
+        say(f"file {path}")
 
 
 def read_text(text: str) -> str:

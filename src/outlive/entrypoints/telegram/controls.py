@@ -18,12 +18,13 @@ from outlive.core.sessions import Head
 from outlive.entrypoints.telegram.opening import Bot
 from outlive.errors import NotFound, OutliveError, Refused
 from outlive.flows.accept_message import accept_message
+from outlive.flows.delivery.control_session import Stopping, new_session, session_status, stop_session
 from outlive.flows.delivery.pair_sender import find_pairing
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.export_session import export_session
 from outlive.flows.sessions.list_sessions import list_sessions
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.find_session import find_head, find_mapping, find_session, point_key, start_anew
+from outlive.flows.turn.find_session import find_head, find_mapping, find_session, point_key
 
 LISTED = 20
 
@@ -35,8 +36,6 @@ class Controls:
     """Runs commands and buttons. This is the one place where a control of Telegram becomes an act of the engine."""
 
     bot: Bot
-    stop_turn: Callable[[SessionKey], Awaitable[bool]]
-    """Asks the session's running turn to stop; False when there is none."""
 
     async def run(self, control: Control) -> str:
         """What to answer, as Markdown; empty for nothing. `Refused` when the sender may not."""
@@ -86,26 +85,30 @@ async def _whoami(_controls: Controls, control: Control) -> str:
 
 
 async def _new(controls: Controls, control: Control) -> str:
-    engine = controls.bot.app.engine
-    await start_anew(engine, controls.stores(control.key), control.key, engine.policy.profile)
+    await new_session(controls.bot.app.engine, control.key)
     return "A new session begins with your next message. /sessions lists the old ones."
 
 
 async def _stop(controls: Controls, control: Control) -> str:
-    return "Stopping." if await controls.stop_turn(control.key) else "Nothing is running here."
+    stopping = await stop_session(controls.bot.app.engine, control.key, by=f"{CHANNEL}:{control.sender}")
+    return "Stopping." if stopping is Stopping.ASKED else "Nothing is running here."
 
 
 async def _status(controls: Controls, control: Control) -> str:
-    head = await controls.head(control.key)
-    depth = await controls.bot.app.engine.queue.depth()
-    waiting = f"Queue: {depth.waiting} waiting, {depth.in_flight} running."
-    if head is None:
-        return f"No session yet. {waiting}"
-    summary = head.summary
-    return (
-        f"Session `{head.session_id}`, {summary.turns} turns, ${summary.usd:.4f}, "
-        f"{summary.input_tokens + summary.output_tokens:,} tokens.\nModel: {_model_name(controls)}. {waiting}"
-    )
+    try:
+        status = await session_status(controls.bot.app.engine, control.key)
+    except NotFound:
+        return "No session yet."
+    summary = [
+        f"Session `{status.session_id}`, {status.turns} turns, ${status.usd:.4f}.",
+        f"{'A turn runs' if status.running else 'Nothing runs'}, {status.waiting} messages wait.",
+        f"Model: {_model_name(controls)}.",
+    ]
+    if status.undelivered:
+        summary.append(f"{status.undelivered} replies are to be sent again.")
+    if status.question:
+        summary.append(f"I wait for your word on {status.question.tool}: {status.question.summary}")
+    return "\n".join(summary)
 
 
 async def _sessions(controls: Controls, control: Control) -> str:

@@ -10,11 +10,12 @@ from outlive.channels.telegram.polling import Poller
 from outlive.entrypoints.telegram.controls import Controls
 from outlive.entrypoints.telegram.intake import Intake
 from outlive.entrypoints.telegram.opening import Bot, open_bot
-from outlive.entrypoints.telegram.watching import Running, TurnWatch
+from outlive.entrypoints.telegram.watching import TurnWatch
 from outlive.entrypoints.terminal.output import print_json, say
 from outlive.entrypoints.working import stopped_by_signals
 from outlive.errors import Invalid
 from outlive.flows.delivery.remember_intake import read_mark, write_mark
+from outlive.flows.delivery.tend import tended
 from outlive.flows.work_queue import work_queue
 from outlive.settings import Settings
 from outlive.wiring import open_app
@@ -59,8 +60,7 @@ async def _check_webhook(bot: Bot) -> None:
 
 async def _run(bot: Bot, stop: asyncio.Event, workers: int, tell: Callable[[str], None]) -> None:
     engine, stores = bot.app.engine, bot.app.stores
-    running = Running(engine)
-    intake = Intake(bot, Controls(bot, running.stop), tell)
+    intake = Intake(bot, Controls(bot), tell)
     source = f"telegram:{bot.rules.bot_id}"
     poller = Poller(
         bot.channel.bot,
@@ -70,12 +70,13 @@ async def _run(bot: Bot, stop: asyncio.Event, workers: int, tell: Callable[[str]
         tell,
         last=await read_mark(engine, stores, source),
     )
-    watches = [TurnWatch(bot.channel, running, tell) for _ in range(workers)]
+    watches = [TurnWatch(bot.channel, tell) for _ in range(workers)]
     loops = [
         work_queue(watch.around(engine), stop, on_event=watch.on_event, on_outcome=watch.on_outcome)
         for watch in watches
     ]
-    await _together(stop, [poller.run(stop), *loops])
+    async with tended(bot.app.beside, tell):
+        await _together(stop, [poller.run(stop), *loops])
 
 
 async def _together(stop: asyncio.Event, loops: Sequence[Coroutine[None, None, None]]) -> None:

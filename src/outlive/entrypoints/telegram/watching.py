@@ -1,10 +1,9 @@
-"""One worker loop of the bot: which turn it runs, shown to the people who wait for it, and stopped for them."""
+"""One worker loop of the bot: which turn it runs, shown to the people who wait for it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 from outlive.channels.telegram.channel import TelegramChannel
@@ -16,7 +15,7 @@ from outlive.flows.engine import Engine
 from outlive.flows.run_turn import Turn
 from outlive.flows.turn.hand_over import HandedOver
 from outlive.flows.turn.hold_lease import Busy
-from outlive.protocols import AgentEvent, Delivery, Workspace
+from outlive.protocols import AgentEvent, Delivery
 from outlive.testing.wrappers import wrap
 
 T = TypeVar("T")
@@ -26,32 +25,17 @@ FAILED = "Something went wrong on my side. I try again by myself; send it anew i
 
 
 @dataclass
-class Running:
-    """The turns that run in this process: where each of them works."""
-
-    engine: Engine
-    roots: dict[SessionKey, Path] = field(default_factory=dict)
-
-    async def stop(self, key: SessionKey) -> bool:
-        """Ask the session's turn to stop and keep what it has; False when none runs here."""
-        root = self.roots.get(key)
-        return root is not None and await self.engine.agent.interrupt(root)
-
-
-@dataclass
 class TurnWatch:
-    """Stands around the queue and the workspaces of one worker loop."""
+    """Stands around the queue of one worker loop."""
 
     channel: TelegramChannel
-    running: Running
     tell: Callable[[str], None]
     key: SessionKey | None = None
     """Of the turn that runs."""
 
     def around(self, engine: Engine) -> Engine:
         """The same engine, seen through this watch."""
-        queue, workspaces = wrap(engine.queue, "queue", self), wrap(engine.workspaces, "workspaces", self)
-        return replace(engine, queue=queue, workspaces=workspaces)
+        return replace(engine, queue=wrap(engine.queue, "queue", self))
 
     async def __call__(self, name: str, _arguments: tuple[object, ...], call: Callable[[], Awaitable[T]], /) -> T:
         """See `testing.wrappers.Around`."""
@@ -60,8 +44,6 @@ class TurnWatch:
         result = await call()
         if name == "queue.receive" and result is not None:
             self._begin(cast("Delivery", result))
-        elif name == "workspaces.open" and self.key is not None:
-            self.running.roots[self.key] = cast("Workspace", result).root
         return result
 
     def _begin(self, delivery: Delivery) -> None:
@@ -76,7 +58,6 @@ class TurnWatch:
 
     async def _end(self) -> None:
         if self.key is not None:
-            self.running.roots.pop(self.key, None)
             await self.channel.live.end(self.key)
         self.key = None
 

@@ -8,6 +8,7 @@ from outlive.entrypoints.terminal.output import print_error, print_json, say, vi
 from outlive.entrypoints.terminal.questions import asked_in
 from outlive.errors import OutliveError
 from outlive.flows.run_turn import Turn
+from outlive.flows.turn.outgoing_files import named
 from outlive.protocols import AgentEvent, TextPart, ToolFinished, ToolStarted
 
 NOTES = {
@@ -76,9 +77,10 @@ class Screen:
             stop_reason=line.stop_reason,
             usd=line.usd,
             question=asked_in(line),
+            files=[f"work/{file.path}" for file in line.files],
         )
         self._shown = ""
-        for text in (NOTES.get(turn.how), ENDS.get(line.stop_reason)):
+        for text in (named(line.files).strip(), NOTES.get(turn.how), ENDS.get(line.stop_reason)):
             if text:
                 self.note(text)
 

@@ -11,7 +11,7 @@ from outlive.flows.sessions.write_tree import NewFile
 
 FOLDERS = ("work", "config/projects", "config/tasks", "config/file-history", "config/todos")
 """The parts of a tree that a workspace keeps, but for the ledger, which does not come with the files."""
-FILES = ("state.json", "state.jsonl")
+FILES = ("state.json", "state.jsonl", "outgoing.jsonl")
 """The files beside them."""
 MAX_ENTRIES = 20_000
 MAX_BYTES = 1 << 30
@@ -23,9 +23,9 @@ MAX_LINKS = 40
 
 
 def kind_of(path: str) -> str:
-    """`append` for a transcript and the state's history, which only ever grow; `file` for every other file."""
+    """`append` for a transcript and lists beside the ledger, which only ever grow; `file` for every other file."""
     is_transcript = path.startswith(TRANSCRIPTS) and path.endswith(".jsonl")
-    return APPEND if is_transcript or path == "state.jsonl" else FILE
+    return APPEND if is_transcript or path in {"state.jsonl", "outgoing.jsonl"} else FILE
 
 
 def check_tree(files: Mapping[str, NewFile]) -> None:

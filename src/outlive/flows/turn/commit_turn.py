@@ -22,6 +22,7 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.answer_approval import left_open, with_approval
 from outlive.flows.turn.capture_tree import Capture, absorb, look, seal
 from outlive.flows.turn.hold_lease import Lease
+from outlive.flows.turn.outgoing_files import outgoing_of
 from outlive.flows.turn.read_packs import pack_reader, read_chunks, stored_tree
 from outlive.protocols import Decided, FileContent, TurnDone, Workspace
 
@@ -146,7 +147,7 @@ async def flush(turn: TurnOnDisk) -> bool:
 
 async def commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
     """Write the turn's pack, then move the head; `LeaseLost` or `Unavailable` mean that nothing counts."""
-    line = _line(turn, done)
+    line = replace(_line(turn, done), files=await outgoing_of(turn.workspace, turn.inbound.message_id))
     encoded = encode_line(line)
     await turn.workspace.write([FileContent(PATH, APPEND, LEDGER_MODE, [encoded], append=True)])
     capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=False)

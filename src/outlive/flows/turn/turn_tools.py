@@ -65,7 +65,7 @@ class TurnTools:
         return _shown(await self._state())
 
     async def _state_patch(self, given: Mapping[str, Any]) -> str:
-        turn = self._open()
+        turn = self.open()
         async with turn.flushing:  # a flush takes both files, or neither
             before = await self._state()
             document = patched_document(before.document, _patch_of(given))
@@ -79,25 +79,26 @@ class TurnTools:
         return _shown(after)
 
     async def _preferences_get(self, _given: Mapping[str, Any]) -> str:
-        turn = self._open()
+        turn = self.open()
         stores = turn.engine.stores(turn.inbound.key.tenant)
         return json.dumps((await read_preferences(turn.engine, stores, turn.user, turn.lease.head.profile)).values)
 
     async def _preferences_patch(self, given: Mapping[str, Any]) -> str:
-        turn, patch = self._open(), _patch_of(given)
+        turn, patch = self.open(), _patch_of(given)
         stores = turn.engine.stores(turn.inbound.key.tenant)
         kept = await patch_preferences(turn.engine, stores, turn.user, turn.lease.head.profile, patch)
         return json.dumps(kept.values)
 
     async def _state(self) -> State:
-        turn = self._open()
+        turn = self.open()
         schema = turn.engine.state_schema
         try:
             return decode_state(await turn.workspace.read(PATH), schema)
         except NotFound:
             return empty_state(schema)
 
-    def _open(self) -> TurnOnDisk:
+    def open(self) -> TurnOnDisk:
+        """The turn; `Invalid` once it is over."""
         if self.is_over:
             raise Invalid("the turn is over.", fix="Call the tool in the next one.")
         return self._turn

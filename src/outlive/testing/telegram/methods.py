@@ -8,12 +8,13 @@ from typing import Any
 
 from outlive.testing.telegram.flood import Flood
 from outlive.testing.telegram.formatting import CAPTION_LIMIT, check_buttons, checked_text
-from outlive.testing.telegram.forms import Call
+from outlive.testing.telegram.forms import Call, Upload
 from outlive.testing.telegram.refusals import bad
 from outlive.testing.telegram.world import Json, World
 
 MAX_DOWNLOAD = 20 * 1024 * 1024
 MAX_UPLOAD = 50 * 1024 * 1024
+MAX_PHOTO = 10 * 1024 * 1024
 ACTIONS = frozenset(
     re.findall(
         r"\w+",
@@ -91,18 +92,35 @@ def send_chat_action(world: World, _flood: Flood, call: Call) -> bool:
 
 def send_document(world: World, flood: Flood, call: Call) -> Json:
     """https://core.telegram.org/bots/api#senddocument."""
+    upload = _upload(world, flood, call, "document", MAX_UPLOAD)
+    return _sent_file(world, call, {"document": world.file(upload.data, file_name=upload.name)})
+
+
+def send_photo(world: World, flood: Flood, call: Call) -> Json:
+    """https://core.telegram.org/bots/api#sendphoto: what is no picture is refused."""
+    upload = _upload(world, flood, call, "photo", MAX_PHOTO)
+    if not upload.data.startswith((b"\x89PNG", b"\xff\xd8", b"RIFF")):
+        raise bad("IMAGE_PROCESS_FAILED")
+    return _sent_file(world, call, {"photo": [world.file(upload.data, width=1, height=1)]})
+
+
+def _sent_file(world: World, call: Call, fields: Json) -> Json:
+    return world.message(world.chat(call.get("chat_id"), _thread(world, call)), world.bot, _fields(call, fields))
+
+
+def _upload(world: World, flood: Flood, call: Call, kind: str, limit: int) -> Upload:
     chat = world.chat(call.get("chat_id"), _thread(world, call))
-    upload = call.files.get("document")
+    upload = call.files.get(kind)
     if upload is None:
-        raise bad("there is no document in the request")
+        raise bad(f"there is no {kind} in the request")
     if not upload.data:
         raise bad("file must be non-empty")
-    if len(upload.data) > MAX_UPLOAD:
+    if len(upload.data) > limit:
         raise bad("file is too big")
     if len(str(call.get("caption") or "")) > CAPTION_LIMIT:
         raise bad("message caption is too long")
     flood.check(chat["id"])
-    return world.message(chat, world.bot, _fields(call, {"document": world.file(upload.data, file_name=upload.name)}))
+    return upload
 
 
 def get_file(world: World, _flood: Flood, call: Call) -> Json:
@@ -165,6 +183,7 @@ METHODS: dict[str, Method] = {
     "sendMessageDraft": send_message_draft,
     "sendChatAction": send_chat_action,
     "sendDocument": send_document,
+    "sendPhoto": send_photo,
     "getFile": get_file,
     "answerCallbackQuery": answer_callback_query,
     "setMyCommands": set_my_commands,

@@ -51,6 +51,8 @@ class FakeTelegram:
         self.intake = Intake(self.world)
         self.calls: list[tuple[Call, int]] = []
         """Every call with the status of its answer, in order."""
+        self.is_down = False
+        """While it is, every call is answered with 502."""
         self._flood = Flood(now, burst)
         self._faults: list[Fault] = []
         self._server = HttpServer(self._answer, "127.0.0.1", 0, BODY_LIMIT)
@@ -142,6 +144,8 @@ class FakeTelegram:
         return _json(error.code, {**body, "parameters": error.parameters} if error.parameters else body)
 
     async def _result(self, call: Call) -> object:
+        if self.is_down:
+            raise ApiError(502, "Bad Gateway")
         fault = next((fault for fault in self._faults if fault.method == call.method), None)
         if fault is not None:
             self._faults.remove(fault)
