@@ -45,8 +45,8 @@ __all__ = [  # the records cross the seams: whoever implements one finds them on
     "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Channel", "Clock", "DeadLetter",
     "Decided", "DeferredCall", "Delivery", "Expected", "FileContent", "FileRef", "FileStat", "Free", "Hold", "HotCache",
     "Keep", "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents",
-    "QueueDepth", "Reply", "ReplyFile", "Row", "SessionSeen", "Table", "TextPart", "ToolFinished", "ToolStarted", "TurnDone",
-    "Usage", "Workspace", "Workspaces",
+    "QueueDepth", "Reply", "ReplyFile", "Row", "SessionSeen", "Table", "TextPart", "ToolFinished", "ToolStarted",
+    "TurnDone", "Usage", "Workspace", "Workspaces",
 ]  # fmt: skip
 
 
@@ -349,7 +349,7 @@ class Agent(Protocol):
 
 # -------------------------------------------------------------------------------------------- channel
 class Channel(Protocol):
-    """Where replies go. One with a true `sends_files` is given `Reply.files`; one with a true `pulls`, live records."""
+    """Where replies go. With a true `sends_files` it is given `Reply.files`; with a true `pulls`, live text is kept."""
 
     async def deliver(self, reply: Reply) -> None:
         """Send it; at least once.

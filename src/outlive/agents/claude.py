@@ -147,7 +147,7 @@ class ClaudeAgent:
             return start
         wire = self._wire(start)
         tools, home = SessionTools(turn.tools), self._warm.home if self._warm else None
-        options = _sdk_options(profile, start.equipment.skills, _gate(start, wire), tools)
+        options = _sdk_options(start.equipment.skills, _gate(start, wire), tools)
         client = ClaudeSDKClient(options, transport=wire)
         return Run(start, Cli(start, wire, client, recipe, home, tools), _reader(start))
 
@@ -275,7 +275,7 @@ def _gate(start: Start, wire: Wire) -> Gate | None:
     return Gate(start.rules, turn.lifted_rules, wire.batch, cwd=cwd, allowed=start.allowed)
 
 
-def _sdk_options(profile: Profile, skills: list[str], gate: Gate | None, tools: SessionTools) -> ClaudeAgentOptions:
+def _sdk_options(skills: list[str], gate: Gate | None, tools: SessionTools) -> ClaudeAgentOptions:
     """What the SDK tells the CLI once it runs; everything else is in its arguments and its environment."""
     return ClaudeAgentOptions(
         system_prompt={"type": "custom", "prompt": "", "snapshot": False},  # a changed prompt reaches live sessions

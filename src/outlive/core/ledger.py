@@ -76,8 +76,8 @@ def decode_line(raw: bytes) -> LedgerLine:
         changed: dict[str, Any] = {
             "approval": approval_from_json(fields.get("approval")),
             "joined": tuple(fields.get("joined", ())),
+            "files": tuple(OutFile(**each) for each in fields.get("files", ())),
         }
-        changed["files"] = tuple(OutFile(**each) for each in fields.get("files", ()))
         return LedgerLine(**known | changed)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Corrupt(

@@ -34,9 +34,9 @@ from outlive.flows.turn.keep_trace import keep_trace
 from outlive.flows.turn.live_text import shown_live
 from outlive.flows.turn.read_ledger import read_line
 from outlive.flows.turn.recall_facts import recall_facts
+from outlive.flows.turn.send_file import send_file
 from outlive.flows.turn.share_memory import SharedMemory
 from outlive.flows.turn.track_task import TrackedTask, tracked
-from outlive.flows.turn.send_file import send_file
 from outlive.flows.turn.turn_tools import TurnTools
 from outlive.flows.turn.watch_stop import Halt, halted_when_told, stopped_by
 from outlive.flows.turn.watch_turn import as_begun, watched
