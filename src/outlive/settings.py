@@ -159,6 +159,36 @@ class Settings(BaseSettings):
     telegram_groups: Literal["mention", "all"] = Field(
         "mention", description="What the bot reads in groups: what is said to it, or everything."
     )
+    wechat_app_id: str = Field(
+        "", validation_alias="WECHAT_APP_ID", description="App id of the WeChat official account (`WECHAT_APP_ID`)."
+    )
+    wechat_app_secret: SecretStr | None = Field(
+        None, validation_alias="WECHAT_APP_SECRET", description="Its secret (`WECHAT_APP_SECRET`)."
+    )
+    wechat_token: SecretStr | None = Field(
+        None, validation_alias="WECHAT_TOKEN", description="The token its requests are signed with (`WECHAT_TOKEN`)."
+    )
+    wechat_aes_key: SecretStr | None = Field(
+        None, validation_alias="WECHAT_AES_KEY", description="Its EncodingAESKey (`WECHAT_AES_KEY`); empty: plain mode."
+    )
+    wecom_bot_token: SecretStr | None = Field(
+        None, validation_alias="WECOM_BOT_TOKEN", description="Token of the WeCom AI bot (`WECOM_BOT_TOKEN`)."
+    )
+    wecom_bot_aes_key: SecretStr | None = Field(
+        None, validation_alias="WECOM_BOT_AES_KEY", description="Its EncodingAESKey (`WECOM_BOT_AES_KEY`)."
+    )
+    wechat_url: str = Field(
+        "https://api.weixin.qq.com", pattern=r"^https?://.", description="Where the official-account API is."
+    )
+    wecom_url: str = Field(
+        "https://qyapi.weixin.qq.com", pattern=r"^https?://.", description="Where the bot's late answers may go."
+    )
+    wechat_allow: str = Field(
+        "", description="Ids of people, and of WeCom groups, that may talk to it, with commas between; `*`: everybody."
+    )
+    wechat_tenant: Literal["chat", "shared"] = Field(
+        "chat", description="Whether each chat is a tenant of its own, or all share the tenant of the settings."
+    )
     approve: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Tool calls that a person has to allow: permission rules, separated by commas."
     )

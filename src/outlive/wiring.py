@@ -183,7 +183,7 @@ async def open_app(
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
             policy=_policy(chosen),
-            channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack)},
+            channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack), **_wechat(chosen, table, stack)},
         )
         stack.push_async_callback(engine.agent.close)
         yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))
@@ -251,6 +251,28 @@ def _telegram(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[s
     channel = TelegramChannel(bot, table, clock)
     stack.push_async_callback(channel.close)
     return {"telegram": channel}
+
+
+def _wechat(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[str, Channel]:
+    """The channels of an official account and of a WeCom bot, each when its token is there."""
+    if not (settings.wechat_token or settings.wecom_bot_token):
+        return {}
+    try:
+        from outlive.channels.wechat.account import AccountChannel  # noqa: PLC0415
+        from outlive.channels.wechat.bot import BotChannel  # noqa: PLC0415
+        from outlive.channels.wechat.client import AccountClient  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise Invalid(f"WeChat needs the package {error.name}.", fix="Install outlive[wechat].") from error
+    clock, found = SystemClock(), dict[str, AccountChannel | BotChannel]()
+    if settings.wechat_token:
+        secret = settings.wechat_app_secret.get_secret_value() if settings.wechat_app_secret else ""
+        client = AccountClient(settings.wechat_app_id, secret, clock, base_url=settings.wechat_url)
+        found["wechat"] = AccountChannel(client, table, clock)
+    if settings.wecom_bot_token:
+        found["wecom"] = BotChannel(table, clock, base_url=settings.wecom_url)
+    for channel in found.values():
+        stack.push_async_callback(channel.close)
+    return {**found}
 
 
 def _policy(settings: Settings) -> Policy:

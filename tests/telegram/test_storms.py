@@ -123,7 +123,7 @@ async def test_ten_minutes_without_telegram_cost_nothing(place: Place) -> None:
 
 async def test_progress_alone_keeps_a_chunk_from_coming_twice(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """When no receipt can be written, the outbox still knows how many chunks have arrived."""
-    monkeypatch.setattr("outlive.channels.telegram.receipts.Receipts.note", _nothing)
+    monkeypatch.setattr("outlive.channels.receipts.Receipts.note", _nothing)
     await place.post(LONG)
     monkeypatch.setattr("outlive.channels.telegram.channel.TelegramChannel._send", _second_is_refused())
     await work(place.worker())

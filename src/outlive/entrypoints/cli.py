@@ -71,6 +71,8 @@ from outlive.entrypoints.commands.telegram_webhook_info import telegram_webhook_
 from outlive.entrypoints.commands.telegram_webhook_set import telegram_webhook_set
 from outlive.entrypoints.commands.trace_show import trace_show
 from outlive.entrypoints.commands.usage import usage
+from outlive.entrypoints.commands.wechat_pair import wechat_pair
+from outlive.entrypoints.commands.wechat_run import wechat_run
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
 from outlive.entrypoints.terminal.output import print_error, print_failure
@@ -136,6 +138,8 @@ APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
 
 TELEGRAM: Commands = {"run": telegram_run, "pair": telegram_pair, "unpair": telegram_unpair}
 
+WECHAT: Commands = {"run": wechat_run, "pair": wechat_pair}
+
 WEBHOOK: Commands = {
     "set": telegram_webhook_set,
     "delete": telegram_webhook_delete,
@@ -163,6 +167,7 @@ telegram.add_typer(
     _group(WEBHOOK), name="webhook", help="Let Telegram send updates to a URL instead of polling for them."
 )
 app.add_typer(telegram, name="telegram", help="Serve a Telegram bot, and say who may talk to it.")
+app.add_typer(_group(WECHAT), name="wechat", help="Serve a WeChat official account or a WeCom bot.")
 app.add_typer(_group(PREFERENCES), name="preferences", help="What users told agents about how they like things.")
 app.add_typer(_group(CACHE), name="cache", help="Kept results of tools: count them, forget them.")
 app.add_typer(_group(TRACE), name="trace", help="See where the time of a turn went.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable
 
 from outlive.channels.telegram.commands import menu
 from outlive.channels.telegram.polling import Poller
@@ -12,6 +12,7 @@ from outlive.entrypoints.telegram.intake import Intake
 from outlive.entrypoints.telegram.opening import Bot, open_bot
 from outlive.entrypoints.telegram.watching import TurnWatch
 from outlive.entrypoints.terminal.output import print_json, say
+from outlive.entrypoints.together import together
 from outlive.entrypoints.working import stopped_by_signals
 from outlive.errors import Invalid
 from outlive.flows.delivery.remember_intake import read_mark, write_mark
@@ -76,18 +77,4 @@ async def _run(bot: Bot, stop: asyncio.Event, workers: int, tell: Callable[[str]
         for watch in watches
     ]
     async with tended(bot.app.beside, tell):
-        await _together(stop, [poller.run(stop), *loops])
-
-
-async def _together(stop: asyncio.Event, loops: Sequence[Coroutine[None, None, None]]) -> None:
-    """Run them until all end; the first that fails stops the others in order, and its error is raised."""
-    tasks = [asyncio.ensure_future(loop) for loop in loops]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-        stop.set()
-        await asyncio.wait(tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-    for task in tasks:
-        task.result()
+        await together(stop, [poller.run(stop), *loops])

@@ -1,0 +1,1 @@
+"""WeChat: official accounts, and the AI bots of WeCom."""
