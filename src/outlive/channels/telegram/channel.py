@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
+from outlive.channels.receipts import Receipts, progress_of, so_far
 from outlive.channels.telegram.client import BotClient, address
 from outlive.channels.telegram.content import MAX_DOWNLOAD
 from outlive.channels.telegram.faults import Blocked, CannotParse, ChatGone, TopicGone
 from outlive.channels.telegram.live import LiveBoard
 from outlive.channels.telegram.markdown import Formatted, formatted
-from outlive.channels.receipts import Receipts, progress_of, so_far
 from outlive.channels.telegram.rules import Place, place_of
 from outlive.channels.telegram.split import split
 from outlive.channels.telegram.uploads import send_file

@@ -20,10 +20,10 @@ class Offer:
     written: asyncio.Future[bool]
     """Whether the answer was written to the connection, once that is known."""
 
-    async def taken(self, seconds: float = ANSWER_SECONDS) -> str | None:
+    async def taken(self) -> str | None:
         """The text to answer with; None when none came in time, and then none comes any more."""
         try:
-            return await asyncio.wait_for(asyncio.shield(self.text), seconds)
+            return await asyncio.wait_for(asyncio.shield(self.text), ANSWER_SECONDS)
         except TimeoutError:
             return self.text.result() if self.text.done() else None
 
@@ -41,7 +41,7 @@ class PassiveDesk:
 
     @contextmanager
     def offered(self, message_id: str) -> Iterator[Offer]:
-        """Take the answer to a message while the block runs; the newest request for a message is the one that counts."""
+        """Take the answer to a message while the block runs; of several requests the newest one counts."""
         loop = asyncio.get_running_loop()
         offer = self._offers[message_id] = Offer(loop.create_future(), loop.create_future())
         try:

@@ -36,4 +36,4 @@ def _goes_on(text: str, end: int) -> bool:
     is_mark = (
         unicodedata.combining(after) != 0 or "\ufe00" <= after <= "\ufe0f" or "\U0001f3fb" <= after <= "\U0001f3ff"
     )
-    return is_mark or after == JOINER or before == JOINER
+    return is_mark or JOINER in {after, before}

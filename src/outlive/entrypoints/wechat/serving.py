@@ -12,7 +12,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from outlive.channels.wechat.account import AccountChannel
-from outlive.channels.wechat.bot import BotChannel
 from outlive.channels.wechat.decisions import Drop, Poll, Stranger, Turn
 from outlive.channels.wechat.passive import Offer
 from outlive.channels.wechat.rules import ACCOUNT, BOT

@@ -171,6 +171,9 @@ class FakeWeChat:
         until = self._tokens.get(asked.query.get("access_token", ""))
         if until is None or until <= self.now():
             return (40001 if until is None else 42001), {}
+        return self._called(path, asked)
+
+    def _called(self, path: str, asked: HttpRequest) -> tuple[int, dict[str, object] | bytes]:
         match path:
             case "message/custom/send":
                 return self._send(json.loads(asked.body)), {"errcode": 0, "errmsg": "ok"}
@@ -197,14 +200,15 @@ class FakeWeChat:
         person, text = self.people.get(asked.get("touser", "")), asked["text"]["content"]
         if person is None:
             return 40003
-        if not self.is_verified:
-            return 48001
-        if self.now() - person.wrote_at > WINDOW_SECONDS:
-            return 45015
-        if not person.answers_left:
-            return 45047
-        if not text or len(text.encode()) > MAX_TEXT:
-            return 45002 if text else 44004
+        refusals = {
+            48001: not self.is_verified,
+            45015: self.now() - person.wrote_at > WINDOW_SECONDS,
+            45047: not person.answers_left,
+            44004: not text,
+            45002: len(text.encode()) > MAX_TEXT,
+        }
+        if code := next((code for code, holds in refusals.items() if holds), 0):
+            return code
         person.answers_left -= 1
         person.heard.append(("service", text))
         return 0
