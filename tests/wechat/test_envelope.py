@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from outlive.channels.wechat.plain_xml import MAX_DEPTH, read_xml, write_xml
 from outlive.channels.wechat.sealing import Sealer
 from outlive.channels.wechat.signing import check_signature, check_time, signature
-from outlive.errors import Invalid, OutliveError, Refused
+from outlive.errors import Invalid, Refused
 from outlive.testing.wechat.account import fields_of
 from outlive.testing.wechat.envelope import decrypt, encrypt, sign
 from tests.wechat.conftest import KEY
@@ -117,10 +118,8 @@ def test_broken_xml_is_refused(body: str) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_fields_or_refused(body: bytes) -> None:
     """No bytes lead to another error than ours."""
-    try:
+    with suppress(Invalid):
         assert isinstance(read_xml(body), dict)
-    except OutliveError as error:
-        assert isinstance(error, Invalid)
 
 
 @given(st.text(max_size=100))

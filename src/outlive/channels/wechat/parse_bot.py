@@ -18,6 +18,7 @@ from outlive.core.messages import Inbound, check_inbound
 from outlive.errors import Invalid
 
 NO_TEXT = "I can read text here, no files."
+FILES = frozenset({"image", "file", "video", "mixed"})
 QUOTE_LENGTH = 1000
 _MENTION = re.compile(r"@\S+\s+")
 
@@ -44,11 +45,10 @@ def _parse(callback: Json, rules: Rules, now: float) -> Decision:
         return Poll(key, _text(callback["stream"], "id"))
     message_id = f"{BOT}:{_text(callback, 'aibotid')}:{_text(callback, 'msgid')}"
     wants: Turn | Control | Say
-    if kind == "event":
-        name = callback["event"]["eventtype"]
-        if name != "enter_chat":
-            return Drop(f"an event of type {name}")
+    if kind == "event" and callback["event"]["eventtype"] == "enter_chat":
         wants = Say(HELLO, message_id)
+    elif kind not in {"text", "voice", *FILES}:
+        return Drop(f"a callback of type {kind}: {callback.get('event')}")
     elif not (words := _words(callback, kind, is_group=chat != sender)):
         wants = Say(NO_TEXT, message_id)
     elif said := command(words):
