@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import AsyncGenerator, Hashable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -43,7 +43,7 @@ from outlive.agents.outcome import failure, stop_reason, tool_summary
 from outlive.agents.profiles import Profile, Profiles
 from outlive.agents.running import Cli, Run
 from outlive.agents.servers import SESSION, Server, server_faults
-from outlive.agents.session_tools import SessionTools, own_tools, with_own_tools
+from outlive.agents.session_tools import SessionTools, with_own_tools
 from outlive.agents.start import Start, prepare, prepare_again, tidy, with_question
 from outlive.agents.transcript import SYNTHETIC, forget_turn
 from outlive.agents.warm import WarmProcesses
@@ -97,8 +97,7 @@ class ClaudeAgent:
             raise Conflict(f"a turn is running in {turn.root} already.", fix="Wait for it, or interrupt it.")
         self._runs[turn.root] = None
         try:
-            profile = with_own_tools(await asyncio.to_thread(self._profile, turn), turn)
-            turn = replace(turn, tools=own_tools(profile, turn))
+            profile, turn = with_own_tools(await asyncio.to_thread(self._profile, turn), turn)
             recipe = self._recipe(turn, profile)
             if run := await self._again(turn, recipe):
                 try:

@@ -56,19 +56,15 @@ class SessionTools:
             return _said(f"{type(error).__name__}: {error}", is_error=True)
 
 
-def with_own_tools(profile: Profile, turn: AgentTurn) -> Profile:
-    """The profile with its word on files, which by default is the channel's."""
+def with_own_tools(profile: Profile, turn: AgentTurn) -> tuple[Profile, AgentTurn]:
+    """The profile with its word on files, which by default is the channel's; and the turn with the tools it wants."""
     settings = profile.settings
-    if settings.send_files is not None:
-        return profile
-    sends = any(tool.by_default for tool in turn.tools if tool.name == SEND_FILE)
-    return replace(profile, settings=replace(settings, send_files=sends))
-
-
-def own_tools(profile: Profile, turn: AgentTurn) -> tuple[AgentTool, ...]:
-    """Those of the turn's tools that the profile wants."""
-    wanted = {True: profile.settings.send_files, False: profile.settings.memory_tools}
-    return tuple(tool for tool in turn.tools if wanted[tool.name == SEND_FILE])
+    if settings.send_files is None:
+        sends = any(tool.by_default for tool in turn.tools if tool.name == SEND_FILE)
+        settings = replace(settings, send_files=sends)
+    wanted = {True: settings.send_files, False: settings.memory_tools}
+    tools = tuple(tool for tool in turn.tools if wanted[tool.name == SEND_FILE])
+    return replace(profile, settings=settings), replace(turn, tools=tools)
 
 
 def _said(text: str, *, is_error: bool = False) -> types.CallToolResult:
