@@ -199,6 +199,33 @@ async def test_what_does_not_fit_follows(channel: BotChannel, fake: FakeWeCom, c
     assert len(first.encode()) <= MAX_CONTENT
 
 
+async def test_a_message_sent_again_by_hand_is_answered(
+    channel: BotChannel, fake: FakeWeCom, clock: ManualClock
+) -> None:
+    """After a word about a failure was pulled, the reply of a redriven message follows, once."""
+    stream, reply = await opened(channel, fake, clock)
+    name = stream_id(stream.message_id)
+    await channel.streams.change(ADA, name, lambda known: replace(known, final="failed", ended=True, seen=True))
+    await channel.deliver(reply)
+    await channel.deliver(reply)
+    assert [shown.late for shown in fake.shown.values()] == [["the answer"]]
+
+
+async def test_messages_answered_by_one_turn_all_end(fake: FakeWeCom, tmp_path: Path) -> None:
+    """Of messages that were collected into one turn each stream ends, with the reply that answers them."""
+    agent = HeldAgent()
+    async with site(tmp_path, bot=fake, agent=agent, while_busy="collect"):
+        telling = [asyncio.create_task(fake.say("one"))]
+        await asyncio.wait_for(agent.begun.wait(), 20)
+        for text in ("two", "three"):
+            telling.append(asyncio.create_task(fake.say(text)))
+            await asyncio.sleep(0.3)
+        agent.go.set()
+        answers = [answer.texts[-1] for answer in await asyncio.wait_for(asyncio.gather(*telling), 40)]
+    assert answers == ["Message 1: one", "Message 2: two\n\nthree", "Message 2: two\n\nthree"]
+    assert len(agent.runs) == 2
+
+
 def test_a_stream_is_ended_before_wecom_ends_it() -> None:
     """After five and a half minutes the stream ends with a word about what follows, within the limit."""
     stream = Stream("m1", NOW, "https://x/1")

@@ -54,6 +54,9 @@ class BotChannel:
         stream = await self.streams.change(key, name, lambda known: replace(known, final=known.final or final))
         if stream is None:
             raise Refused("a WeCom bot can only answer, and there is no message to be answered.")
+        if stream.final != final:  # a word about a failure went out before, and the message was sent again by hand
+            await self._send_late(key, name, stream, final)
+            return
         rest = rest_of(stream)
         if stream.seen and not rest:
             return
@@ -77,7 +80,9 @@ class BotChannel:
             raise Unavailable(f"WeCom answers a late answer with HTTP {answer.status_code}.")
         if code:
             raise Refused(f"WeCom refuses a late answer: {code}.", fix="The text is in the session.")
-        await self.streams.change(key, name, lambda known: replace(known, seen=True, ended=True, response_url=""))
+        whole = stream.final if stream.final is not None and stream.final.endswith(text) else text
+        done = replace(stream, seen=True, ended=True, response_url="", final=whole)
+        await self.streams.change(key, name, lambda _: done)
 
     async def fetch(self, file: FileRef) -> bytes:
         """There are none here."""

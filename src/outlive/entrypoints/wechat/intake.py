@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from outlive.channels.wechat.bot import BotChannel, after_end, shown
+from outlive.channels.wechat.bot import BotChannel, after_end, fitted, shown
 from outlive.channels.wechat.decisions import Control, Decision, Drop, Poll, Say, Stranger, Turn
 from outlive.channels.wechat.streams import Stream, stream_id
 from outlive.core.keys import SessionKey
@@ -86,22 +86,22 @@ class Intake:
         stream = await retrying(lambda: channel.streams.read(poll.key, poll.stream_id), clock)
         if stream is None:
             return "(This answer is no longer known.)", True
-        if stream.final is None and (answered := await self._answered(poll.key, stream)) is not None:
-            return answered, True
         live = "" if stream.final is not None else await self._live(poll.key, stream)
-        text, is_end = shown(stream, live, clock.now())
+        if live is None and (answered := await self._answered(poll.key, stream)) is not None:
+            return fitted(answered), True
+        text, is_end = shown(stream, live or "", clock.now())
         if is_end:
             await channel.streams.change(poll.key, poll.stream_id, lambda known: after_end(known, stream))
         return text, is_end
 
-    async def _live(self, key: SessionKey, stream: Stream) -> str:
-        """The text of its turn so far, if that is the one that runs."""
+    async def _live(self, key: SessionKey, stream: Stream) -> str | None:
+        """The text of its turn so far; None when that is not the one that runs."""
         engine = self.desk.app.engine
         stores = engine.stores(key.tenant)
         mapping = await find_mapping(engine, stores, key)
         live = await read_live(engine, stores, mapping.session_id) if mapping else None
         if live is None or live.message_id != stream.message_id:
-            return ""
+            return None
         return "\n\n".join(part for part in (live.text, f"[{live.tool}]" if live.tool else "") if part)
 
     async def _answered(self, key: SessionKey, stream: Stream) -> str | None:
