@@ -128,7 +128,7 @@ async def test_both_vendors_are_answered_by_workers_of_their_own(host: Host) -> 
 
 
 async def test_one_process_answers_and_stops(host: Host) -> None:
-    """With its workers beside it the webhook gives one reply, on the request if in time; a stop reaches a running turn."""
+    """With its workers beside it the webhook gives one reply, in time on the request; a stop reaches a running turn."""
     await host.webhook(workers=2)
     answered = await host.account.say("hello")
     await host.account.until(lambda: bool(host.account.people["oAda"].heard), 40)
