@@ -57,6 +57,18 @@ async def test_a_slow_answer_comes_by_customer_service(plain: FakeWeChat, tmp_pa
         assert plain.attempts == [200]
 
 
+async def test_an_answer_to_a_request_that_was_given_up_is_not_lost(plain: FakeWeChat, tmp_path: Path) -> None:
+    """Three tries without an answer are one turn; its reply does not go to their dead connections."""
+    plain.answer_seconds, agent = 0.3, HeldAgent()
+    async with site(tmp_path, account=plain, agent=agent):
+        await plain.say("long")
+        assert plain.attempts == [0, 0, 0]
+        agent.go.set()
+        await plain.until(lambda: bool(plain.people["oAda"].heard))
+        assert plain.people["oAda"].heard == [("service", "Message 1: long")]
+        assert len(agent.runs) == 1
+
+
 async def test_a_repeat_is_one_turn(fake: FakeWeChat, tmp_path: Path) -> None:
     """The same message five times, at once and again, is run once and answered."""
     async with site(tmp_path, account=fake, workers=2) as served:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -30,6 +32,14 @@ def bot(rules: Rules = RULES, **fields: Any) -> Any:
     """The decision about a callback of the bot."""
     base = {"msgid": "m1", "aibotid": "b1", "chattype": "single", "from": {"userid": "ada"}, "msgtype": "text"}
     return parse_bot(json.dumps({**base, **fields}).encode(), rules, NOW)
+
+
+def test_the_parsers_need_the_standard_library_alone() -> None:
+    """What reads and checks a request can run where nothing is installed; only sealed ones need a package."""
+    names = ("parse_account", "parse_bot", "plain_xml", "signing")
+    modules = ", ".join(f"outlive.channels.wechat.{name}" for name in names)
+    code = f"import sys, {modules}; print({{'httpx', 'pydantic', 'cryptography', 'starlette'}} & sys.modules.keys())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
 
 
 def test_a_text_is_a_turn() -> None:

@@ -67,19 +67,23 @@ class Webhook:
         if isinstance(decision, Poll | Stranger):
             raise Invalid("a request of this kind does not come to an account.")
         if isinstance(decision, Turn):
-            return await self._passive(door, channel, decision, answer)
+            return await self._passive(request, channel, decision, lambda text: self._said(door, answer, text))
         said = await self.intake.take(decision)
         return self._said(door, answer, said) if said and not isinstance(decision, Drop) else Response(TAKEN)
 
-    async def _passive(self, door: AccountDoor, channel: AccountChannel, turn: Turn, answer: Answer) -> Response:
+    async def _passive(
+        self, request: Request, channel: AccountChannel, turn: Turn, said: Callable[[str], Response]
+    ) -> Response:
         """Queue it, and wait for the reply as long as WeChat does."""
         with channel.desk.offered(turn.inbound.message_id) as offer:
             await self.intake.take(turn)
             text = await offer.taken()
         if text is None:
             return Response(TAKEN)
-        said = self._said(door, answer, text)
-        return _Watched(said.body, offer)
+        if await request.is_disconnected():  # the server would write into the void, and say nothing
+            offer.settle(is_written=False)
+            return Response(TAKEN)
+        return _Watched(said(text).body, offer)
 
     def _said(self, door: AccountDoor, answer: Answer, text: str) -> Response:
         return Response(door.write(answer, text, self._now(), new_id()[:10]), media_type="text/xml")
