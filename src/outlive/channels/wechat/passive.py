@@ -22,10 +22,8 @@ class Offer:
 
     async def taken(self) -> str | None:
         """The text to answer with; None when none came in time, and then none comes any more."""
-        try:
-            return await asyncio.wait_for(asyncio.shield(self.text), ANSWER_SECONDS)
-        except TimeoutError:
-            return self.text.result() if self.text.done() else None
+        await asyncio.wait({self.text}, timeout=ANSWER_SECONDS)
+        return self.text.result() if self.text.done() and not self.text.cancelled() else None
 
     def settle(self, *, is_written: bool) -> None:
         """Say whether the answer was written."""
@@ -43,6 +41,8 @@ class PassiveDesk:
     def offered(self, message_id: str) -> Iterator[Offer]:
         """Take the answer to a message while the block runs; of several requests the newest one counts."""
         loop = asyncio.get_running_loop()
+        if older := self._offers.get(message_id):
+            older.text.cancel()
         offer = self._offers[message_id] = Offer(loop.create_future(), loop.create_future())
         try:
             yield offer
