@@ -183,7 +183,7 @@ async def open_app(
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
             policy=_policy(chosen),
-            channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack)},
+            channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack), **_slack(chosen, table, stack)},
         )
         stack.push_async_callback(engine.agent.close)
         yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))
@@ -251,6 +251,27 @@ def _telegram(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[s
     channel = TelegramChannel(bot, table, clock)
     stack.push_async_callback(channel.close)
     return {"telegram": channel}
+
+
+def _slack(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[str, Channel]:
+    """The app's channel, when there is a token; nobody else loads an HTTP client for it."""
+    if settings.slack_bot_token is None:
+        return {}
+    try:
+        from outlive.channels.slack.channel import SlackChannel  # noqa: PLC0415
+        from outlive.channels.slack.client import SlackClient  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise Invalid(f"Slack needs the package {error.name}.", fix="Install outlive[slack].") from error
+    clock, own = SystemClock(), settings.slack_app_token
+    client = SlackClient(
+        settings.slack_bot_token.get_secret_value(),
+        clock,
+        app_token=own.get_secret_value() if own else "",
+        base_url=settings.slack_url,
+    )
+    channel = SlackChannel(client, table, clock, style=settings.slack_live)
+    stack.push_async_callback(channel.close)
+    return {"slack": channel}
 
 
 def _policy(settings: Settings) -> Policy:

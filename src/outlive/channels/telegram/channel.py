@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from outlive.channels.receipts import Receipts
 from outlive.channels.telegram.client import BotClient, address
 from outlive.channels.telegram.content import MAX_DOWNLOAD
 from outlive.channels.telegram.faults import CannotParse
 from outlive.channels.telegram.live import LiveBoard
 from outlive.channels.telegram.markdown import Formatted, formatted
-from outlive.channels.telegram.receipts import Receipts
 from outlive.channels.telegram.rules import Place, place_of
 from outlive.channels.telegram.split import split
 from outlive.core.keys import SessionKey, parse_session_key
