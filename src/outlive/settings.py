@@ -189,7 +189,7 @@ class Settings(BaseSettings):
     )
     slack_tenant: Literal["channel", "workspace", "shared"] = Field(
         "channel",
-        description="What is a tenant: each channel and private chat, the workspace; or all share the settings' tenant.",
+        description="What is a tenant: each channel and private chat, the workspace, or (`shared`) the settings' own.",
     )
     slack_hears: Literal["mention", "thread", "all"] = Field(
         "mention", description="What the app reads in channels: mentions; also threads that it is in; everything."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from outlive.channels.slack.commands import COMMANDS, SLASH
+from outlive.errors import Invalid
 
 SCOPES = (
     "app_mentions:read",
@@ -18,11 +19,16 @@ SCOPES = (
     "im:history",
     "mpim:history",
 )
+MAX_NAME = 35
 EVENTS = ("app_mention", "message.channels", "message.groups", "message.im", "message.mpim")
 
 
 def manifest(*, name: str = "outlive", url: str = "") -> dict[str, object]:
-    """For Socket Mode, or with the public `url` of `outlive slack serve` for the Events API."""
+    """For Socket Mode, or with the public `url` of `outlive slack serve` for events; `Invalid` names the fix."""
+    if url and not url.startswith("https://"):
+        raise Invalid(f"url {url!r} is not public.", fix="Slack calls addresses that begin with https:// only.")
+    if not 1 <= len(name) <= MAX_NAME:
+        raise Invalid(f"name is {len(name)} characters long.", fix=f"Use 1 to {MAX_NAME}.")
     at: dict[str, object] = {"request_url": url} if url else {}
     slash: dict[str, object] = {
         "command": SLASH,
