@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from outlive.testing.slack.refusals import bad
 
@@ -82,7 +83,7 @@ class World:
     def file(self, data: bytes, name: str, mimetype: str = "text/plain") -> Json:
         """A file on Slack's side, as a message names it."""
         file_id = f"F{len(self.files) + 1:06d}"
-        url = f"{self.url}/files/{file_id}/{name}"
+        url = f"{self.url}/files/{file_id}/{quote(name, safe='')}"
         self.data[file_id] = data
         self.files[file_id] = {
             "id": file_id,
