@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from outlive.channels.slack.channel import SlackChannel
 from outlive.channels.slack.live import LiveTurn, settled
+from outlive.core.approvals import Approval
 from outlive.core.keys import SessionKey, session_key
 from outlive.protocols import Reply, TextPart, ToolStarted
 from outlive.testing.clock import ManualClock
@@ -164,6 +168,42 @@ async def test_faults_end_the_picture_only(
     assert slack.called("chat.postMessage") == []
     await channel.deliver(reply(key, "done"))
     assert slack.texts("C0GEN") == ["done"]
+
+
+async def test_a_reply_waits_for_what_is_being_shown(
+    slack: FakeSlack, channel: SlackChannel, key: SessionKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reply that comes while the stream is being opened becomes that stream: no half message is left behind."""
+    call, opened, gate = channel.client.call, asyncio.Event(), asyncio.Event()
+
+    async def slow(method: str, *arguments: Any, **named: Any) -> Any:
+        answer = await call(method, *arguments, **named)
+        if method == "chat.startStream":
+            opened.set()
+            await gate.wait()
+        return answer
+
+    monkeypatch.setattr(channel.client, "call", slow)
+    channel.live.begin(key, "U0ADA").hear(TextPart("one "))
+    channel.live.run(key)
+    await asyncio.wait_for(opened.wait(), 10)
+    delivering = asyncio.create_task(channel.deliver(reply(key, "one two")))
+    await asyncio.sleep(0.05)
+    gate.set()
+    await delivering
+    assert slack.texts("C0GEN") == ["one two"]
+
+
+async def test_a_question_ends_its_stream_with_buttons(
+    slack: FakeSlack, channel: SlackChannel, clock: ManualClock, key: SessionKey
+) -> None:
+    """A streamed message that becomes a question carries the three answers."""
+    question = Approval("0123abcd", "Bash", "ls", "d", "Bash", "m1", "U0ADA", 0, 9)
+    turn = channel.live.begin(key, "U0ADA")
+    await shows(channel, clock, turn, "Let me look. ")
+    await channel.deliver(Reply(str(key), "m1", 1, "May I?", question=question))
+    (message,) = slack.sent("C0GEN")
+    assert (shown(message), len(message["blocks"][-1]["elements"])) == ("May I?", 3)
 
 
 def test_what_may_call_everybody_is_held_back() -> None:

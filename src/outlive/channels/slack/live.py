@@ -58,6 +58,8 @@ class LiveTurn:
     silent_until: float = 0.0
     faults: int = 0
     is_over: bool = False
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while something is being sent: a message whose `ts` nobody learns could never be taken away."""
     is_cut: bool = False
     """The stream takes no more: it has run out, is full, or says what the turn does not say any more."""
 
@@ -129,8 +131,9 @@ class LiveBoard:
         turn = self._turns.get(key)
         if turn is not None:
             turn.is_over = True
-        if (task := self._tasks.pop(key, None)) is not None:
-            task.cancel()
+        if turn is not None and (task := self._tasks.pop(key, None)) is not None:
+            async with turn.busy:
+                task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
         return turn
@@ -195,7 +198,10 @@ class LiveBoard:
 
     async def step(self, turn: LiveTurn) -> None:
         """Send what is due now."""
-        now = self.clock.now()
+        async with turn.busy:
+            await self._send_due(turn, self.clock.now())
+
+    async def _send_due(self, turn: LiveTurn, now: float) -> None:
         if turn.style == "off" or turn.is_over or turn.faults >= MAX_FAULTS or now < turn.silent_until:
             return
         status = turn.wanted_status()
