@@ -80,7 +80,9 @@ lock: $(READY)  ## Resolve the lock files anew (needs uv)
 
 # What the producer needs, and nothing else: `sam build` calls this with the folder to fill.
 PRODUCER := __init__.py errors.py core aws/__init__.py aws/envelope.py entrypoints/__init__.py \
-  $(addprefix entrypoints/aws_lambda/,__init__.py handler.py intake.py sending.py signing.py webhook.py)
+  $(addprefix entrypoints/aws_lambda/,__init__.py handler.py intake.py sending.py signing.py slack.py webhook.py) \
+  channels/__init__.py channels/names.py \
+  $(addprefix channels/slack/,__init__.py commands.py content.py decisions.py interactive.py parse.py rules.py webhook.py)
 
 .PHONY: build-ProducerFunction
 build-ProducerFunction:

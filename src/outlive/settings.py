@@ -189,6 +189,44 @@ class Settings(BaseSettings):
     wechat_tenant: Literal["chat", "shared"] = Field(
         "chat", description="Whether each chat is a tenant of its own, or all share the tenant of the settings."
     )
+    slack_bot_token: SecretStr | None = Field(
+        None,
+        validation_alias="SLACK_BOT_TOKEN",
+        description="Bot token of the Slack app, `xoxb-…` (`SLACK_BOT_TOKEN`).",
+    )
+    slack_app_token: SecretStr | None = Field(
+        None,
+        validation_alias="SLACK_APP_TOKEN",
+        description="The app's own token for Socket Mode, `xapp-…` (`SLACK_APP_TOKEN`).",
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None,
+        validation_alias="SLACK_SIGNING_SECRET",
+        description="What Slack signs its requests with, for `slack serve` (`SLACK_SIGNING_SECRET`).",
+    )
+    slack_url: str = Field(
+        "https://slack.com/api", pattern=r"^https?://.", description="Where the Web API is; another for tests."
+    )
+    slack_allow: str = Field(
+        "",
+        pattern=r"^\s*([UWCGT][A-Z0-9]+\s*([,\s]\s*[UWCGT][A-Z0-9]+\s*)*)?$",
+        description="Ids of people, channels and whole workspaces that may talk to the app, with commas between.",
+    )
+    slack_owners: str = Field(
+        "",
+        pattern=r"^\s*([UW][A-Z0-9]+\s*([,\s]\s*[UW][A-Z0-9]+\s*)*)?$",
+        description="Ids of the people who may use `!export`, with commas between.",
+    )
+    slack_tenant: Literal["channel", "workspace", "shared"] = Field(
+        "channel",
+        description="What is a tenant: each channel and private chat, the workspace, or (`shared`) the settings' own.",
+    )
+    slack_hears: Literal["mention", "thread", "all"] = Field(
+        "mention", description="What the app reads in channels: mentions; also threads that it is in; everything."
+    )
+    slack_live: Literal["stream", "edit", "off"] = Field(
+        "stream", description="How running turns are shown: Slack's streams where they can be, edits, not at all."
+    )
     approve: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Tool calls that a person has to allow: permission rules, separated by commas."
     )

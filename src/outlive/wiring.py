@@ -21,7 +21,6 @@ from outlive.agents.starter_profile import write_starter
 from outlive.agents.tree import IGNORED
 from outlive.agents.warm import WarmLimits, WarmProcesses
 from outlive.agents.workspace import DiskWorkspaces, Slot
-from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock, new_id
 from outlive.core.controls import WhileBusy
 from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
@@ -37,9 +36,10 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.ask_agent import ask_agent
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.objects.objects import UrlObjects
-from outlive.protocols import Agent, AgentEvent, AgentTurn, Channel, Objects, OnEvent, Queue, Table
+from outlive.protocols import Agent, AgentEvent, AgentTurn, Objects, OnEvent, Queue, Table
 from outlive.settings import Settings, load_settings
 from outlive.testing.counting import Counts, counting
+from outlive.vendors import open_channels
 
 __all__ = [
     "IGNORED",
@@ -183,7 +183,7 @@ async def open_app(
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
             policy=_policy(chosen),
-            channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack), **_wechat(chosen, table, stack)},
+            channels=open_channels(chosen, table, stack),
         )
         stack.push_async_callback(engine.agent.close)
         yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))
@@ -235,44 +235,6 @@ async def open_session_store(data: Path | str | None = None, *, tenant: str = "l
         yield SessionStore(
             table=table, objects=objects, tenant=tenant, clock=SystemClock(), new_id=new_id, fold=fold_session_summary
         )
-
-
-def _telegram(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[str, Channel]:
-    """The bot's channel, when there is a token; nobody else loads an HTTP client for it."""
-    if settings.telegram_bot_token is None:
-        return {}
-    try:
-        from outlive.channels.telegram.channel import TelegramChannel  # noqa: PLC0415
-        from outlive.channels.telegram.client import BotClient  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise Invalid(f"Telegram needs the package {error.name}.", fix="Install outlive[telegram].") from error
-    clock = SystemClock()
-    bot = BotClient(settings.telegram_bot_token.get_secret_value(), clock, base_url=settings.telegram_url)
-    channel = TelegramChannel(bot, table, clock)
-    stack.push_async_callback(channel.close)
-    return {"telegram": channel}
-
-
-def _wechat(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[str, Channel]:
-    """The channels of an official account and of a WeCom bot, each when its token is there."""
-    if not (settings.wechat_token or settings.wecom_bot_token):
-        return {}
-    try:
-        from outlive.channels.wechat.account import AccountChannel  # noqa: PLC0415
-        from outlive.channels.wechat.bot import BotChannel  # noqa: PLC0415
-        from outlive.channels.wechat.client import AccountClient  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise Invalid(f"WeChat needs the package {error.name}.", fix="Install outlive[wechat].") from error
-    clock, found = SystemClock(), dict[str, AccountChannel | BotChannel]()
-    if settings.wechat_token:
-        secret = settings.wechat_app_secret.get_secret_value() if settings.wechat_app_secret else ""
-        client = AccountClient(settings.wechat_app_id, secret, clock, base_url=settings.wechat_url)
-        found["wechat"] = AccountChannel(client, table, clock)
-    if settings.wecom_bot_token:
-        found["wecom"] = BotChannel(table, clock, base_url=settings.wecom_url)
-    for channel in found.values():
-        stack.push_async_callback(channel.close)
-    return {**found}
 
 
 def _policy(settings: Settings) -> Policy:

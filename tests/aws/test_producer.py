@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -17,6 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from outlive.aws.queue import SqsQueue
+from outlive.channels.slack.webhook import sign as sign_slack
 from outlive.core.keys import Tenant
 from outlive.core.messages import decode_inbound
 from outlive.entrypoints.aws_lambda.signing import Keys, signed
@@ -173,3 +175,44 @@ def test_the_sender_cannot_choose_a_tenant(session: object) -> None:
     headers = {"x-outlive-timestamp": "100", "x-outlive-signature": sign(SECRET, "100", body)}
     with pytest.raises((Refused, Invalid)):
         read_webhook(headers, body, secret=SECRET, tenant=Tenant("acme"), now=100)
+
+
+def slack_request(event: dict[str, Any], *, secret: str = SECRET, form: bool = False) -> Any:
+    """An event of Slack's, signed its way."""
+    said = {"type": "message", "channel": "D0ADA", "user": "U0ADA", "text": "hello", "ts": "1700000000.000001"}
+    callback = {"type": "event_callback", "team_id": "T0TEAM", "event": {**said, **event}}
+    body = urlencode(event) if form else json.dumps(event if "challenge" in event else callback)
+    stamp = str(int(time.time()))
+    headers = {
+        "x-slack-request-timestamp": stamp,
+        "x-slack-signature": sign_slack(secret, stamp, body.encode()),
+        "content-type": "application/x-www-form-urlencoded" if form else "application/json",
+    }
+    return {"version": "2.0", "headers": headers, "body": body, "isBase64Encoded": False}
+
+
+async def test_slacks_requests_are_read_at_the_same_address(
+    queue_address: str, queue: SqsQueue, tmp_path: Path
+) -> None:
+    """A message of somebody allowed is queued; strangers, forgers and commands run nothing."""
+    slack = {"SLACK_SIGNING_SECRET": SECRET, "OUTLIVE_SLACK_ALLOW": "U0ADA"}
+    producer = Function("producer", {**slack, "QUEUE_URL": queue_address, "WEBHOOK_SECRET": SECRET}, tmp_path)
+    slash = {
+        "channel_id": "D0ADA",
+        "team_id": "T",
+        "user_id": "U0ADA",
+        "trigger_id": "1",
+        "response_url": "u",
+        "text": "stop",
+    }
+    try:
+        assert producer.invoke(slack_request({"challenge": "abc", "type": "url_verification"})).value["body"] == "abc"
+        assert producer.invoke(slack_request({"user": "U0EVE"})).value["statusCode"] == 200
+        assert producer.invoke(slack_request({}, secret="another-secret-of-length")).value["statusCode"] == 401
+        assert "not served" in producer.invoke(slack_request(slash, form=True)).value["body"]
+        assert await nothing(queue)
+        assert producer.invoke(slack_request({})).value["statusCode"] == 200
+        inbound = decode_inbound((await receive(queue)).message.body)
+    finally:
+        producer.close()
+    assert (str(inbound.key), inbound.text) == ("local:slack:D0ADA:default", "hello")

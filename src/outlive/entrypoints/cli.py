@@ -56,6 +56,11 @@ from outlive.entrypoints.commands.sessions_list import sessions_list
 from outlive.entrypoints.commands.sessions_rewind import sessions_rewind
 from outlive.entrypoints.commands.sessions_show import sessions_show
 from outlive.entrypoints.commands.sessions_versions import sessions_versions
+from outlive.entrypoints.commands.slack_manifest import slack_manifest
+from outlive.entrypoints.commands.slack_pair import slack_pair
+from outlive.entrypoints.commands.slack_run import slack_run
+from outlive.entrypoints.commands.slack_serve import slack_serve
+from outlive.entrypoints.commands.slack_unpair import slack_unpair
 from outlive.entrypoints.commands.state_get import state_get
 from outlive.entrypoints.commands.state_history import state_history
 from outlive.entrypoints.commands.state_patch import state_patch
@@ -137,6 +142,13 @@ LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop,
 APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
 
 TELEGRAM: Commands = {"run": telegram_run, "pair": telegram_pair, "unpair": telegram_unpair}
+SLACK: Commands = {
+    "run": slack_run,
+    "serve": slack_serve,
+    "manifest": slack_manifest,
+    "pair": slack_pair,
+    "unpair": slack_unpair,
+}
 
 WECHAT: Commands = {"run": wechat_run, "pair": wechat_pair}
 
@@ -168,6 +180,7 @@ telegram.add_typer(
 )
 app.add_typer(telegram, name="telegram", help="Serve a Telegram bot, and say who may talk to it.")
 app.add_typer(_group(WECHAT), name="wechat", help="Serve a WeChat official account or a WeCom bot.")
+app.add_typer(_group(SLACK), name="slack", help="Serve a Slack app, and say who may talk to it.")
 app.add_typer(_group(PREFERENCES), name="preferences", help="What users told agents about how they like things.")
 app.add_typer(_group(CACHE), name="cache", help="Kept results of tools: count them, forget them.")
 app.add_typer(_group(TRACE), name="trace", help="See where the time of a turn went.")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from outlive.channels.names import safe_name
 from outlive.core.messages import FileRef
 
 Json = Mapping[str, Any]
@@ -13,9 +13,7 @@ Json = Mapping[str, Any]
 MAX_DOWNLOAD = 20 * 1024 * 1024
 """Bytes of a file that the Bot API hands out (local Bot API servers have no such limit)."""
 QUOTE_LENGTH = 300
-NAME_BYTES = 80
 
-_UNSAFE = re.compile(r"[^\w.+()@ -]+")
 _KINDS = {
     "document": "",
     "voice": "voice.ogg",
@@ -58,16 +56,6 @@ def files_of(message: Json) -> tuple[list[FileRef], list[str]]:
 def _file(message: Json, part: Json, name: str, mime: str) -> FileRef:
     size = part.get("file_size", 0)
     return FileRef(f"{int(message['message_id'])}-{safe_name(name)}", str(mime), int(size), str(part["file_id"]))
-
-
-def safe_name(name: str) -> str:
-    """One path segment of letters, digits and a few signs, its ending kept, 80 bytes at most."""
-    name = _UNSAFE.sub("_", name.replace("\\", "/").rsplit("/", 1)[-1]).strip(". ") or "file"
-    stem, dot, ending = name.rpartition(".")
-    if not dot or len(ending.encode()) > 10:
-        stem, ending = name, ""
-    room = NAME_BYTES - len(dot + ending)
-    return stem.encode()[:room].decode(errors="ignore") + (f".{ending}" if ending else "")
 
 
 def origin_of(message: Json) -> str:

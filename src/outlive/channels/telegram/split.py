@@ -6,11 +6,11 @@ in two messages. Lengths count UTF-16 units (https://core.telegram.org/bots/api#
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from outlive.channels.boundaries import is_boundary
 from outlive.channels.telegram.markdown import Entity, Formatted, clipped, utf16_length
 
 LIMIT = 4096
@@ -19,7 +19,6 @@ MAX_ENTITIES = 100
 BLOCKS = frozenset({"pre", "blockquote", "expandable_blockquote"})
 """What may be cut at a line's end and looks right in both halves."""
 
-_JOINER = "\u200d"
 _SEPARATORS = ("\n\n", "\n", " ")
 
 
@@ -82,35 +81,6 @@ def _last_whole(text: str, start: int, most: int) -> int:
     while end > start and not is_boundary(text, end):
         end -= 1
     return end if end > start else most
-
-
-def is_boundary(text: str, at: int) -> bool:
-    """Whether a character as people see it ends there: the rules of UAX 29 that chat texts meet."""
-    if at <= 0 or at >= len(text):
-        return True
-    before, after = text[at - 1], text[at]
-    if _JOINER in (after, before) or (before, after) == ("\r", "\n"):
-        return False
-    if unicodedata.category(after) in {"Mn", "Me", "Mc"} or "\U0001f3fb" <= after <= "\U0001f3ff":
-        return False
-    if "\U000e0020" <= after <= "\U000e007f" or _is_jamo_inside(after):
-        return False
-    return not (_is_flag(after) and _flags_before(text, at) % 2)
-
-
-def _is_jamo_inside(character: str) -> bool:
-    return "\u1160" <= character <= "\u11ff"
-
-
-def _is_flag(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"
-
-
-def _flags_before(text: str, at: int) -> int:
-    count = 0
-    while count < at and _is_flag(text[at - 1 - count]):
-        count += 1
-    return count
 
 
 def shortened(text: str, limit: int = LIMIT) -> str:

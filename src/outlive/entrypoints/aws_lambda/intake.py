@@ -15,9 +15,10 @@ from functools import cache
 from typing import Any
 
 from outlive.core.keys import parse_tenant
-from outlive.core.messages import encode_inbound
+from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.records import Message
 from outlive.entrypoints.aws_lambda.sending import Sender
+from outlive.entrypoints.aws_lambda.slack import Answered, is_slacks, read_slack
 from outlive.entrypoints.aws_lambda.webhook import check_secret, read_webhook
 from outlive.errors import Invalid, OutliveError, Refused, TooLarge, Unavailable
 
@@ -29,16 +30,28 @@ def answer(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
     A missing secret or queue raises `Invalid`: the function does not start.
     """
+    inbound: Inbound | Answered
     sender, secret = _sender(), check_secret(os.environ.get("WEBHOOK_SECRET", ""))
     tenant = parse_tenant(os.environ.get("OUTLIVE_TENANT", "local"))
     try:
-        body = _body(event)
-        inbound = read_webhook(event.get("headers") or {}, body, secret=secret, tenant=tenant, now=time.time())
+        body, headers, now = _body(event), event.get("headers") or {}, time.time()
+        if is_slacks(headers):
+            inbound = read_slack(headers, body, env=os.environ, tenant=tenant, now=now)
+        else:
+            inbound = read_webhook(headers, body, secret=secret, tenant=tenant, now=now)
+        if isinstance(inbound, Answered):
+            return _said(inbound)
         sender.send(Message(str(inbound.key), inbound.message_id, encode_inbound(inbound)))
     except OutliveError as error:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
         return _response(status, {"error": error.message, "fix": error.fix})
     return _response(200, {"queued": inbound.message_id})
+
+
+def _said(answered: Answered) -> Mapping[str, Any]:
+    """To Slack, which wants text; why goes into the log."""
+    print(json.dumps({"event": "answered", "why": answered.why}))  # noqa: T201 - what a function prints is its log
+    return {"statusCode": 200, "headers": {"content-type": "text/plain"}, "body": answered.text}
 
 
 @cache

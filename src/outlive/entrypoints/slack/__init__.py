@@ -1,0 +1,1 @@
+"""The Slack app as a process: intake, commands, workers and what people see meanwhile."""
