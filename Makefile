@@ -78,12 +78,14 @@ lock: $(READY)  ## Resolve the lock files anew (needs uv)
 	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/docs.txt
 	uv pip compile bench/requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o bench/requirements/peers.txt
 
-# What the producer needs, and nothing else: `sam build` calls this with the folder to fill.
-PRODUCER := __init__.py errors.py core aws/__init__.py aws/envelope.py entrypoints/__init__.py \
-  $(addprefix entrypoints/aws_lambda/,__init__.py handler.py intake.py sending.py signing.py webhook.py)
+# What producer and dispatcher need, and nothing else: `sam build` calls this with the folder to fill.
+PRODUCER := __init__.py errors.py core aws/__init__.py aws/envelope.py channels/__init__.py channels/telegram/__init__.py \
+  $(addprefix channels/telegram/,addressing.py commands.py content.py decisions.py parse.py rules.py webhook.py) \
+  entrypoints/__init__.py $(addprefix entrypoints/aws_lambda/,__init__.py handler.py intake.py calling.py sending.py \
+  records.py invoking.py signing.py webhook.py telegram.py dispatching.py)
 
-.PHONY: build-ProducerFunction
-build-ProducerFunction:
+.PHONY: build-ProducerFunction build-DispatcherFunction
+build-ProducerFunction build-DispatcherFunction:
 	@mkdir -p "$(ARTIFACTS_DIR)/outlive"
 	@cd src/outlive && tar -cf - --exclude __pycache__ $(PRODUCER) | tar -xf - -C "$(ARTIFACTS_DIR)/outlive"
 

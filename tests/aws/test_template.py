@@ -57,9 +57,13 @@ def source() -> dict[str, Any]:
 def translated(source: dict[str, Any]) -> dict[str, Any]:
     """The template after SAM's translation, as if it had been built: a zip in a bucket, an image in a registry."""
     source = json.loads(json.dumps(source))
-    for function in ("AgentFunction", "SweeperFunction"):
-        source["Resources"][function]["Properties"]["ImageUri"] = "0.dkr.ecr.us-east-1.amazonaws.com/outlive:latest"
-    source["Resources"]["ProducerFunction"]["Properties"]["CodeUri"] = "s3://code/producer.zip"
+    for function in source["Resources"].values():
+        if function["Type"] == "AWS::Serverless::Function":
+            properties = function["Properties"]
+            if "ImageUri" in properties:
+                properties["ImageUri"] = "0.dkr.ecr.us-east-1.amazonaws.com/outlive:latest"
+            else:
+                properties["CodeUri"] = "s3://code/producer.zip"
     values = {name: each.get("Default", "x" * 16) for name, each in source["Parameters"].items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")

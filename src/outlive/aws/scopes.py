@@ -46,10 +46,8 @@ class Stores:
 
     def policy(self, scope: str) -> str:
         """Of a tenant: its partition of the table, its prefix of the bucket, and nothing else."""
-        only_ours: dict[str, object] = {
-            "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [scope]},
-            "Null": {"dynamodb:LeadingKeys": "false"},  # a request without a key would satisfy the line above
-        }
+        # A request without a key would satisfy this; none of these actions can be asked for without one.
+        only_ours = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [scope]}}
         return _document(
             _allow(RECORDS, [self.table], only_ours),
             _allow(OBJECTS, [f"{self.bucket}/{scope}/*"]),
@@ -74,7 +72,7 @@ def stores_of(role: str, table_url: str, objects_url: str) -> Stores:
 class Scopes:
     """Takes the role for whoever asks, once in a while for each tenant.
 
-    There is no way round it: a role that cannot be taken is `Unavailable`, never the function's own credentials instead.
+    There is no way round it: a role that cannot be taken is `Unavailable`; nobody goes on with other credentials.
     """
 
     def __init__(self, client: Any, role: str, stores: Stores, clock: Clock) -> None:  # noqa: ANN401 - see `open_client`

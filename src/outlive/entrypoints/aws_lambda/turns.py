@@ -23,7 +23,6 @@ from outlive.protocols import Delivery
 from outlive.wiring import App, open_app
 
 KEPT = Kept(open_app)
-hide_process()
 
 
 def run_batch(event: Mapping[str, Any], *, remaining_seconds: Callable[[], float]) -> Mapping[str, Any]:
@@ -33,6 +32,7 @@ def run_batch(event: Mapping[str, Any], *, remaining_seconds: Callable[[], float
     Lambda from removing one that was given back. After a message that failed the rest of a batch is left alone, so that
     no session's order is broken.
     """
+    hide_process()
     records: Sequence[Mapping[str, Any]] = event["Records"]
     return KEPT.run(lambda app: _work(app, records, remaining_seconds))
 
@@ -92,7 +92,8 @@ class _Watch:
             case Turn():
                 self.done = True
                 steps = {step.name: round(step.seconds * 1000, 1) for step in outcome.trace.steps}
-                self.tell("turn", how=outcome.how, session_id=outcome.session_id, ms=steps, **which)
+                fields = {"how": outcome.how, "session_id": outcome.session_id, "ms": steps} | _tokens(outcome)
+                self.tell("turn", **which, **fields)
             case Busy():
                 self.tell("busy", reason=outcome.reason, **which)
             case HandedOver():
@@ -102,6 +103,18 @@ class _Watch:
             case OutliveError():
                 self.failed = inbound.key
                 self.tell("failed", error=outcome.message, type=type(outcome).__name__, **which)
+
+
+def _tokens(turn: Turn) -> Mapping[str, object]:
+    """What went into the model, and how much of it came from the prompt cache: the template counts both.
+
+    A repeat has used nothing anew.
+    """
+    if turn.how == "repeat":
+        return {}
+    line = turn.line
+    into = line.input_tokens + line.cache_read_tokens + line.cache_write_tokens
+    return {"input_tokens": into, "cached_tokens": line.cache_read_tokens, "usd": line.usd}
 
 
 def _failed(records: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
