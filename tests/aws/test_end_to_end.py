@@ -26,9 +26,7 @@ pytestmark = [pytest.mark.cli, pytest.mark.asyncio(loop_scope="module")]
 SECRET = "0123456789abcdef"
 MODEL = "eu.anthropic.claude-sonnet-5-5"
 SLOW = script({"tool": "Bash", "input": {"command": "echo began >> log.txt; sleep 30"}}, {"text": "slept"})
-SPY = script(
-    {"tool": "Bash", "input": {"command": "env; cat /proc/*/environ 2>/dev/null | tr '\\0' '\\n'"}}, {"text": "seen"}
-)
+SPY = script({"tool": "Bash", "input": {"command": "env"}}, {"text": "seen"})
 
 
 class World:
@@ -113,7 +111,7 @@ def _deploy(folder: Path, endpoint: str, telegram: FakeTelegram, model: Scripted
         "OUTLIVE_WORKSPACES": str(folder / "trees"),
     }
     # Shorter than on AWS, so that nobody waits for a quarter of an hour.
-    changes = {"AgentFunction": {"Timeout": 18}, "TurnQueue": {"VisibilityTimeout": 3}}
+    changes = {"AgentFunction": {"Timeout": 15}, "TurnQueue": {"VisibilityTimeout": 3}}
     return deploy(endpoint, folder, parameters, env, changes)
 
 
@@ -153,7 +151,7 @@ async def test_a_tenants_credentials_reach_no_other(world: World, monkeypatch: p
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     outputs, endpoint = world.stack.outputs, world.stack.endpoint
-    role = world.stack.client("iam").get_role(RoleName=world.stack.physical("TurnRole"))["Role"]["Arn"]
+    role = _trust_everybody(world, world.stack.physical("TurnRole"))
     table = f"dynamodb://{outputs['SessionTableName']}?region={REGION}&endpoint={endpoint}"
     async with AsyncExitStack() as stack:
         scopes = await open_scopes(role, table, f"s3://{outputs['SessionBucketName']}", SystemClock(), stack)
@@ -173,14 +171,25 @@ async def test_a_tenants_credentials_reach_no_other(world: World, monkeypatch: p
         dynamodb.scan(TableName=outputs["SessionTableName"])
 
 
+def _trust_everybody(world: World, name: str) -> str:
+    """The role's ARN, now that the test may take it, too."""
+    iam = world.stack.client("iam")
+    role = iam.get_role(RoleName=name)["Role"]
+    trust = role["AssumeRolePolicyDocument"]
+    trust["Statement"].append({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}})
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+    return str(role["Arn"])
+
+
 async def test_tools_find_no_credentials_of_the_function(world: World) -> None:
-    """What a tool can read of its own and other processes' environments holds no key of the function, and no token."""
+    """A tool's environment holds no key of the function, nor the bot's token or the webhook's secret."""
     await world.say(SPY, sender=44)
     await world.answers(1, chat=44)
     seen = max((json.dumps(request.body) for request in world.model.requests), key=len)
     assert "HOME=" in seen
     assert "AWS_SESSION_TOKEN=" not in seen
     assert world.telegram.token not in seen
+    assert SECRET not in seen
 
 
 async def test_a_running_turn_is_stopped(world: World) -> None:
@@ -205,6 +214,17 @@ async def test_poison_is_a_dead_letter_after_three_receives(world: World) -> Non
     assert message["Body"] == "poison"
     assert world.stack.log("AgentFunction").count(message["MessageId"]) == 3
     sqs.delete_message(QueueUrl=outputs["DeadLetterQueueUrl"], ReceiptHandle=message["ReceiptHandle"])
+
+
+async def test_a_turn_longer_than_its_function_is_finished_by_the_next(world: World) -> None:
+    """A turn that outlasts an invocation is stored in time, gone on with by the next one, and answered once."""
+    step = {"tool": "Bash", "input": {"command": "sleep 5"}}
+    before = len(world.telegram.sent())
+    await world.say(script(step, step, {"text": "finished"}))
+    answers = await world.answers(before + 1)
+    assert answers[before:] == ["finished"]
+    await world.idle()
+    assert '"event": "handed_over"' in world.stack.log("AgentFunction")
 
 
 async def test_a_removed_permission_loses_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,21 +138,6 @@ async def test_a_session_goes_on_in_another_process(
     assert await turns_of(app) == 2
 
 
-async def test_a_turn_that_outlasts_its_function_is_finished_by_the_next(
-    agent: Function, queue: SqsQueue, sqs: Any, env: Mapping[str, str], app: App, tmp_path: Path
-) -> None:
-    """Before the deadline the turn is stored and its message given back; another function finishes that same turn."""
-    await say(queue, "m0", "hello")
-    assert agent.invoke(await event_of(sqs, env["QUEUE_URL"])).value == DONE
-    await say(queue, "m1", "run `sleep 20`")
-    (first,) = (await event_of(sqs, env["QUEUE_URL"]))["Records"]
-    result = agent.invoke({"Records": [first]}, timeout=22)
-    assert result.value == {"batchItemFailures": [{"itemIdentifier": first["messageId"]}]}
-    assert '"event": "handed_over"' in agent.log.read_text()
-    assert agent.invoke(await event_of(sqs, env["QUEUE_URL"]), timeout=120).value == DONE
-    assert await turns_of(app) == 2
-
-
 async def test_what_cannot_be_read_dies_after_three_receives(
     agent: Function, queue: SqsQueue, sqs: Any, env: Mapping[str, str]
 ) -> None:
