@@ -197,6 +197,9 @@ async def test_the_sweeper_sweeps_every_session(
     await say(queue, "m1", "hello")
     assert agent.invoke(await event_of(sqs, env["QUEUE_URL"])).value == DONE
     sweeper = Function("sweeper", {k: v for k, v in env.items() if k != "OUTLIVE_MODEL"}, tmp_path)
-    swept = sweeper.invoke({}).value
+    tended = sweeper.invoke({"do": "tend"}).value
+    swept = sweeper.invoke({"do": "sweep"}).value
     sweeper.close()
+    assert (tended["fired"], tended["told"]) == (0, 0)
+    assert swept["tenants"] == 1
     assert (swept["sessions"], swept["damaged"]) == (1, [])
