@@ -92,7 +92,12 @@ class _Watch:
             case Turn():
                 self.done = True
                 steps = {step.name: round(step.seconds * 1000, 1) for step in outcome.trace.steps}
-                fields = {"how": outcome.how, "session_id": outcome.session_id, "ms": steps} | _tokens(outcome)
+                fields: dict[str, object] = {
+                    "how": outcome.how,
+                    "session_id": outcome.session_id,
+                    "ms": steps,
+                    **_tokens(outcome),
+                }
                 self.tell("turn", **which, **fields)
             case Busy():
                 self.tell("busy", reason=outcome.reason, **which)
