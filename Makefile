@@ -10,7 +10,7 @@ SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chat test check unit kills docs bench lock clean
+.PHONY: template-check help setup demo chat test check unit kills docs bench lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -78,6 +78,20 @@ lock: $(READY)  ## Resolve the lock files anew (needs uv)
 	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/docs.txt
 	uv pip compile bench/requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o bench/requirements/peers.txt
 
+TEMPLATE := .venv-template
+
+template-check: $(TEMPLATE)/.ready  ## Check the AWS template with cfn-lint, SAM and checkov, offline
+	$(TEMPLATE)/bin/cfn-lint deploy/aws/template.yaml
+	cd deploy/aws && SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 ../../$(TEMPLATE)/bin/sam validate --lint
+	$(TEMPLATE)/checkov/bin/checkov --skip-download --config-file deploy/aws/.checkov.yaml -f deploy/aws/template.yaml
+
+$(TEMPLATE)/.ready: requirements/template.txt requirements/checkov.txt
+	$(PYTHON) -m venv $(TEMPLATE)
+	$(TEMPLATE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/template.txt
+	$(PYTHON) -m venv $(TEMPLATE)/checkov
+	$(TEMPLATE)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	@touch $@
+
 # What producer and dispatcher need, and nothing else: `sam build` calls this with the folder to fill.
 PRODUCER := __init__.py errors.py core aws/__init__.py aws/envelope.py channels/__init__.py channels/telegram/__init__.py \
   $(addprefix channels/telegram/,addressing.py commands.py content.py decisions.py parse.py rules.py webhook.py) \
@@ -90,4 +104,8 @@ build-ProducerFunction build-DispatcherFunction:
 	@cd src/outlive && tar -cf - --exclude __pycache__ $(PRODUCER) | tar -xf - -C "$(ARTIFACTS_DIR)/outlive"
 
 clean:  ## Remove the environments and caches
+<<<<<<< HEAD
 	rm -rf $(VENV) $(BENCH) $(SERVERS) $(SITE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+=======
+	rm -rf $(VENV) $(BENCH) $(SERVERS) $(TEMPLATE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+>>>>>>> 2eda538 (AWS: budgets counted on the wire; template checks with reasons for what is left out)
