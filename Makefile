@@ -10,7 +10,7 @@ SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: template-check help setup demo chat test check unit kills docs bench lock clean
+.PHONY: template-check wire help setup demo chat test check unit kills docs bench lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -78,6 +78,9 @@ lock: $(READY)  ## Resolve the lock files anew (needs uv)
 	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/docs.txt
 	uv pip compile bench/requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o bench/requirements/peers.txt
 
+wire: $(READY) $(SERVERS)/.ready  ## Count requests and bytes on DynamoDB and S3 at 10, 100 and 1,000 messages
+	OUTLIVE_TEST_MESSAGES="$(or $(MESSAGES),10 100 1000)" $(BIN)/python -m pytest tests/aws/test_budgets.py --timeout 900
+
 TEMPLATE := .venv-template
 
 template-check: $(TEMPLATE)/.ready  ## Check the AWS template with cfn-lint, SAM and checkov, offline
@@ -104,8 +107,4 @@ build-ProducerFunction build-DispatcherFunction:
 	@cd src/outlive && tar -cf - --exclude __pycache__ $(PRODUCER) | tar -xf - -C "$(ARTIFACTS_DIR)/outlive"
 
 clean:  ## Remove the environments and caches
-<<<<<<< HEAD
-	rm -rf $(VENV) $(BENCH) $(SERVERS) $(SITE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-=======
-	rm -rf $(VENV) $(BENCH) $(SERVERS) $(TEMPLATE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
->>>>>>> 2eda538 (AWS: budgets counted on the wire; template checks with reasons for what is left out)
+	rm -rf $(VENV) $(BENCH) $(SERVERS) $(TEMPLATE) $(SITE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

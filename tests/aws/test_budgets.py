@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -20,8 +21,8 @@ from tests.aws.wire import Wire, wire_to
 from tests.engine.conftest import World
 from tests.servers import local_aws
 
-MESSAGES = (10, 100, 1000)
-"""From people and agent together."""
+MESSAGES = [int(number) for number in os.environ.get("OUTLIVE_TEST_MESSAGES", "10 100").split()]
+"""From people and agent together; `make wire` takes more."""
 
 
 def text(number: int) -> str:

@@ -228,11 +228,7 @@ def test_every_handler_exists(source: dict[str, Any]) -> None:
 def test_the_producers_zip_runs_by_itself(tmp_path: Path) -> None:
     """What `sam build` packs for the producer is below 400 KB, unpacked, and loads without any installed package."""
     subprocess.run(["make", "build-ProducerFunction", f"ARTIFACTS_DIR={tmp_path}"], cwd=ROOT, check=True)
-    """What `sam build` packs for the producer is below 400 KB, unpacked, and loads without any installed package."""
-    subprocess.run(["make", "build-ProducerFunction", f"ARTIFACTS_DIR={tmp_path}"], cwd=ROOT, check=True)
     assert sum(path.stat().st_size for path in tmp_path.rglob("*.py")) < 400_000
-    code = "import sys; sys.path.insert(0, sys.argv[1]); "
-    code += "from outlive.entrypoints.aws_lambda import handler, intake, dispatching"
     code = "import sys; sys.path.insert(0, sys.argv[1]); "
     code += "from outlive.entrypoints.aws_lambda import handler, intake, dispatching"
     subprocess.run([sys.executable, "-I", "-S", "-c", code, str(tmp_path)], check=True)

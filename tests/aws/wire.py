@@ -44,14 +44,20 @@ async def wire_to(url: str) -> AsyncIterator[Wire]:
     """A wire to the server at `url`."""
     parts, wire = urlsplit(url), Wire()
 
+    open_now: set[asyncio.StreamWriter] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, forth = await asyncio.open_connection(parts.hostname, parts.port)
+        open_now.update((writer, forth))
         await asyncio.gather(_pass(reader, forth, wire, up=True), _pass(back, writer, wire, up=False))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     wire.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     yield wire
     server.close()
+    for writer in open_now:
+        writer.close()
+    await asyncio.sleep(0)
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: Wire, *, up: bool) -> None:
