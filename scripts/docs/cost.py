@@ -20,7 +20,7 @@ def cost(_root: Path, _page: Path) -> str:
     ]
     rows.append(f"| **a month, without the model's tokens** | | | | **${sum(line.usd for line in lines):.2f}** |")
     about = (
-        f"`outlive cost --turns {TURNS_PER_DAY}`: {use.seconds:g} seconds a turn, {use.memory_gb:g} GB, {use.architecture}; "
-        f"list prices of {prices['region']}, {prices['as_of']}, free tiers left out."
+        f"`outlive cost --turns {TURNS_PER_DAY}`: {use.seconds:g} seconds a turn, {use.memory_gb:g} GB, "
+        f"{use.architecture}; list prices of {prices['region']}, {prices['as_of']}, free tiers left out."
     )
     return "\n".join([about, "", "| item | amount | unit | price | a month |", "|---|---:|---|---:|---:|", *rows])
