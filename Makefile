@@ -10,7 +10,7 @@ SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chat test check unit kills docs bench lock clean
+.PHONY: template-check wire help setup demo chat test check unit kills docs bench lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -78,16 +78,34 @@ lock: $(READY)  ## Resolve the lock files anew (needs uv)
 	uv pip compile requirements/docs.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o requirements/docs.txt
 	uv pip compile bench/requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o bench/requirements/peers.txt
 
-# What the producer needs, and nothing else: `sam build` calls this with the folder to fill.
-PRODUCER := __init__.py errors.py core aws/__init__.py aws/envelope.py entrypoints/__init__.py \
-  $(addprefix entrypoints/aws_lambda/,__init__.py handler.py intake.py sending.py signing.py slack.py webhook.py) \
-  channels/__init__.py channels/names.py \
-  $(addprefix channels/slack/,__init__.py commands.py content.py decisions.py interactive.py parse.py rules.py webhook.py)
+wire: $(READY) $(SERVERS)/.ready  ## Count requests and bytes on DynamoDB and S3 at 10, 100 and 1,000 messages
+	OUTLIVE_TEST_MESSAGES="$(or $(MESSAGES),10 100 1000)" $(BIN)/python -m pytest tests/aws/test_budgets.py --timeout 900
 
-.PHONY: build-ProducerFunction
-build-ProducerFunction:
+TEMPLATE := .venv-template
+
+template-check: $(TEMPLATE)/.ready  ## Check the AWS template with cfn-lint, SAM and checkov, offline
+	$(TEMPLATE)/bin/cfn-lint deploy/aws/template.yaml
+	cd deploy/aws && SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 ../../$(TEMPLATE)/bin/sam validate --lint
+	$(TEMPLATE)/checkov/bin/checkov --skip-download --config-file deploy/aws/.checkov.yaml -f deploy/aws/template.yaml
+
+$(TEMPLATE)/.ready: requirements/template.txt requirements/checkov.txt
+	$(PYTHON) -m venv $(TEMPLATE)
+	$(TEMPLATE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/template.txt
+	$(PYTHON) -m venv $(TEMPLATE)/checkov
+	$(TEMPLATE)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	@touch $@
+
+# What producer and dispatcher need, and nothing else: `sam build` calls this with the folder to fill.
+PRODUCER := __init__.py errors.py core aws/__init__.py aws/envelope.py channels/__init__.py channels/names.py channels/telegram/__init__.py \
+  $(addprefix channels/telegram/,addressing.py commands.py content.py decisions.py parse.py rules.py webhook.py) \
+  $(addprefix channels/slack/,__init__.py commands.py content.py decisions.py interactive.py parse.py rules.py webhook.py) \
+  entrypoints/__init__.py $(addprefix entrypoints/aws_lambda/,__init__.py handler.py intake.py calling.py sending.py \
+  records.py invoking.py signing.py slack.py webhook.py telegram.py dispatching.py)
+
+.PHONY: build-ProducerFunction build-DispatcherFunction
+build-ProducerFunction build-DispatcherFunction:
 	@mkdir -p "$(ARTIFACTS_DIR)/outlive"
 	@cd src/outlive && tar -cf - --exclude __pycache__ $(PRODUCER) | tar -xf - -C "$(ARTIFACTS_DIR)/outlive"
 
 clean:  ## Remove the environments and caches
-	rm -rf $(VENV) $(BENCH) $(SERVERS) $(SITE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(SERVERS) $(TEMPLATE) $(SITE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

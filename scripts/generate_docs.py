@@ -14,6 +14,7 @@ if str(ROOT) not in sys.path:
 
 from scripts.docs.cli import cli  # noqa: E402
 from scripts.docs.compaction import compaction  # noqa: E402
+from scripts.docs.cost import cost  # noqa: E402
 from scripts.docs.decisions import decisions  # noqa: E402
 from scripts.docs.errors import errors  # noqa: E402
 from scripts.docs.module_map import module_map  # noqa: E402
@@ -29,6 +30,7 @@ Generator = Callable[[Path, Path], str | None]
 GENERATORS: Mapping[str, Generator] = {
     "cli": cli,
     "compaction": compaction,
+    "cost": cost,
     "decisions": decisions,
     "errors": errors,
     "module-map": module_map,

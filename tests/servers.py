@@ -55,9 +55,20 @@ def free_port() -> int:
 @cache
 def local_aws() -> str:
     """The URL of a local AWS of this process's own; it accepts any credentials."""
+    return _start_aws({})
+
+
+@cache
+def guarded_aws() -> str:
+    """One that checks signatures and what roles may do; the key pair `test`, `test` may do everything."""
+    return _start_aws({"AUTH": "true"})
+
+
+def _start_aws(more: dict[str, str]) -> str:
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="outlive-aws-"))
     env = {"PATH": os.environ["PATH"], "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "TMPDIR": str(folder)}
+    env |= more
     command = [str(SERVERS / "bin" / "python"), "-m", "ministack"]
     process = subprocess.Popen(command, env=env, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

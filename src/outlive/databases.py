@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from outlive.clock import SystemClock
 from outlive.errors import Invalid
 from outlive.memory.hot_cache import MemoryHotCache
-from outlive.protocols import Clock, HotCache, Queue, Table
+from outlive.objects.objects import UrlObjects
+from outlive.protocols import Clock, HotCache, Objects, Queue, Table
 from outlive.settings import Settings
 from outlive.sqlite.database import Database
 from outlive.sqlite.queue import SqliteQueue
@@ -88,6 +90,32 @@ class Databases:
             self._postgres[url] = await Server.open(url)
             self._stack.push_async_callback(self._postgres[url].close)
         return self._postgres[url]
+
+
+async def open_scoped(settings: Settings, clock: Clock, stack: AsyncExitStack) -> tuple[Table, Objects]:
+    """Table and objects of AWS, each tenant's by credentials that reach no other; `Invalid` for other stores."""
+    with _aws():
+        from outlive.aws.scoped import ScopedObjects, ScopedTable  # noqa: PLC0415 - an extra
+        from outlive.aws.scopes import open_scopes  # noqa: PLC0415
+
+    async def open_objects(options: Mapping[str, str]) -> Objects:
+        return await UrlObjects.open(settings.objects_url, clock=clock, options=options)
+
+    scopes = await open_scopes(settings.turn_role, settings.table_url, settings.objects_url, clock, stack)
+    table = ScopedTable(scopes, settings.table_url)
+    objects = ScopedObjects(scopes, open_objects)
+    stack.push_async_callback(table.close)
+    stack.push_async_callback(objects.close)
+    return table, objects
+
+
+async def take_bedrock_keys(settings: Settings, stack: AsyncExitStack) -> tuple[str, str, str]:
+    """Key, secret and token that may call Bedrock's models and nothing else, for an hour."""
+    with _aws():
+        from outlive.aws.scopes import open_scopes  # noqa: PLC0415 - an extra
+    scopes = await open_scopes(settings.turn_role, settings.table_url, settings.objects_url, SystemClock(), stack)
+    keys = await scopes.for_bedrock()
+    return keys.access_key_id, keys.secret_access_key, keys.session_token
 
 
 @contextmanager

@@ -257,6 +257,11 @@ class Settings(BaseSettings):
     mcp_tokens: SecretStr | None = Field(
         None, description="Who may use `outlive mcp --http`: `TENANT:TOKEN` pairs, separated by spaces."
     )
+    turn_role: str = Field(
+        "",
+        pattern=r"^(arn:[a-z-]+:iam::\d{12}:role/.+)?$",
+        description="AWS role taken before records of a tenant are touched, narrowed to that tenant; empty: none.",
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")

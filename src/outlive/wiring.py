@@ -27,7 +27,7 @@ from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
 from outlive.core.quotas import NAMES as QUOTAS
 from outlive.core.quotas import Quotas
 from outlive.core.turns import CrashPolicy
-from outlive.databases import Databases, embedded_file, open_hot_cache
+from outlive.databases import Databases, embedded_file, open_hot_cache, open_scoped, take_bedrock_keys
 from outlive.errors import AgentFailed, Invalid
 from outlive.flows.engine import Engine, Policy
 from outlive.flows.run_turn import Turn
@@ -167,6 +167,8 @@ async def open_app(
     parse_tenant(chosen.tenant)
     async with AsyncExitStack() as stack:
         model = ModelSettings(provider="scripted") if agent else choose_model(chosen, stand_in=stand_in)
+        if chosen.turn_role and model.provider == "bedrock" and model.key_pair is None:
+            model = replace(model, key_pair=KeyPair(*await take_bedrock_keys(chosen, stack)))
         counts = Counts()
         isolation = Isolation() if agent else await asyncio.to_thread(isolation_here, chosen)
         table, queue, objects = await _stores(chosen, stack)
@@ -272,10 +274,15 @@ def _quotas(settings: Settings) -> Quotas:
 async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Queue, Objects]:
     clock = SystemClock()
     databases = Databases(stack)
-    table = await databases.table(settings.table_url)
+    table: Table
+    objects: Objects
     queue = await databases.queue(settings.queue_url, clock)
-    objects: Objects = await UrlObjects.open(settings.objects_url, clock=clock)
-    stack.push_async_callback(objects.close)
+    if settings.turn_role:
+        table, objects = await open_scoped(settings, clock, stack)
+    else:
+        table = await databases.table(settings.table_url)
+        objects = await UrlObjects.open(settings.objects_url, clock=clock)
+        stack.push_async_callback(objects.close)
     cache = await open_hot_cache(settings.hot, clock)
     if cache is not None:
         stack.push_async_callback(cache.close)

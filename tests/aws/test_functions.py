@@ -138,21 +138,6 @@ async def test_a_session_goes_on_in_another_process(
     assert await turns_of(app) == 2
 
 
-async def test_a_turn_that_outlasts_its_function_is_finished_by_the_next(
-    agent: Function, queue: SqsQueue, sqs: Any, env: Mapping[str, str], app: App, tmp_path: Path
-) -> None:
-    """Before the deadline the turn is stored and its message given back; another function finishes that same turn."""
-    await say(queue, "m0", "hello")
-    assert agent.invoke(await event_of(sqs, env["QUEUE_URL"])).value == DONE
-    await say(queue, "m1", "run `sleep 20`")
-    (first,) = (await event_of(sqs, env["QUEUE_URL"]))["Records"]
-    result = agent.invoke({"Records": [first]}, timeout=22)
-    assert result.value == {"batchItemFailures": [{"itemIdentifier": first["messageId"]}]}
-    assert '"event": "handed_over"' in agent.log.read_text()
-    assert agent.invoke(await event_of(sqs, env["QUEUE_URL"]), timeout=120).value == DONE
-    assert await turns_of(app) == 2
-
-
 async def test_what_cannot_be_read_dies_after_three_receives(
     agent: Function, queue: SqsQueue, sqs: Any, env: Mapping[str, str]
 ) -> None:
@@ -212,6 +197,9 @@ async def test_the_sweeper_sweeps_every_session(
     await say(queue, "m1", "hello")
     assert agent.invoke(await event_of(sqs, env["QUEUE_URL"])).value == DONE
     sweeper = Function("sweeper", {k: v for k, v in env.items() if k != "OUTLIVE_MODEL"}, tmp_path)
-    swept = sweeper.invoke({}).value
+    tended = sweeper.invoke({"do": "tend"}).value
+    swept = sweeper.invoke({"do": "sweep"}).value
     sweeper.close()
+    assert (tended["fired"], tended["told"]) == (0, 0)
+    assert swept["tenants"] == 1
     assert (swept["sessions"], swept["damaged"]) == (1, [])

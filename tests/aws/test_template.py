@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,8 @@ import pytest
 import yaml
 from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
+
+from outlive.entrypoints.aws_lambda import dispatching
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "aws"
@@ -57,9 +60,13 @@ def source() -> dict[str, Any]:
 def translated(source: dict[str, Any]) -> dict[str, Any]:
     """The template after SAM's translation, as if it had been built: a zip in a bucket, an image in a registry."""
     source = json.loads(json.dumps(source))
-    for function in ("AgentFunction", "SweeperFunction"):
-        source["Resources"][function]["Properties"]["ImageUri"] = "0.dkr.ecr.us-east-1.amazonaws.com/outlive:latest"
-    source["Resources"]["ProducerFunction"]["Properties"]["CodeUri"] = "s3://code/producer.zip"
+    for function in source["Resources"].values():
+        if function["Type"] == "AWS::Serverless::Function":
+            properties = function["Properties"]
+            if "ImageUri" in properties:
+                properties["ImageUri"] = "0.dkr.ecr.us-east-1.amazonaws.com/outlive:latest"
+            else:
+                properties["CodeUri"] = "s3://code/producer.zip"
     values = {name: each.get("Default", "x" * 16) for name, each in source["Parameters"].items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -84,18 +91,28 @@ def statements(resources: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
     for role in of_type(resources, "IAM::Role").values():
         assert "ManagedPolicyArns" not in role or role["ManagedPolicyArns"] == []
         for policy in role["Policies"]:
-            yield from policy["PolicyDocument"]["Statement"]
+            yield from map(_unconditional, policy["PolicyDocument"]["Statement"])
+    for policy in of_type(resources, "IAM::Policy").values():
+        yield from map(_unconditional, policy["PolicyDocument"]["Statement"])
+
+
+def _unconditional(statement: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = statement["Fn::If"][1] if "Fn::If" in statement else statement
+    return found
 
 
 def test_the_table_expires_recovers_and_is_encrypted(resources: dict[str, Any]) -> None:
     """The table has the keys outlive uses, TTL on `ttl`, point-in-time recovery, encryption, and is kept."""
-    ((_, table),) = of_type(resources, "DynamoDB::Table").items()
+    ((_, table),) = of_type(resources, "DynamoDB::GlobalTable").items()
     assert [(each["AttributeName"], each["KeyType"]) for each in table["KeySchema"]] == [
         ("pk", "HASH"),
         ("sk", "RANGE"),
     ]
     assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
-    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    here, copy = table["Replicas"]
+    assert copy["Fn::If"][0] == "HasReplica"
+    for replica in (here, copy["Fn::If"][1]):
+        assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert table["SSESpecification"]["SSEEnabled"] is True
     assert resources["SessionTable"]["DeletionPolicy"] == resources["SessionBucket"]["DeletionPolicy"] == "Retain"
 
@@ -124,7 +141,9 @@ def test_a_message_dies_after_three_receives_and_is_kept_for_two_weeks(resources
     """Both queues are FIFO, encrypted, hold 1 MiB; the visibility timeout is no shorter than the function's."""
     queues = of_type(resources, "SQS::Queue")
     assert queues["TurnQueue"]["RedrivePolicy"]["maxReceiveCount"] == 3
-    assert queues["TurnQueue"]["VisibilityTimeout"] >= resources["AgentFunction"]["Properties"]["Timeout"]
+    assert queues["TurnQueue"]["VisibilityTimeout"] == max(
+        resources["AgentFunction"]["Properties"]["Timeout"]["Fn::If"][1:]
+    )
     for queue in queues.values():
         assert queue["FifoQueue"] is queue["SqsManagedSseEnabled"] is True
         assert queue["MessageRetentionPeriod"] == 14 * 86_400
@@ -162,7 +181,7 @@ def test_each_function_has_its_own_role_log_and_ceiling(resources: dict[str, Any
     """No two functions share a role or a log group; each is limited in number; each log ends."""
     functions = of_type(resources, "Lambda::Function")
     for field in ("Role", "LoggingConfig"):
-        assert len({json.dumps(each[field]) for each in functions.values()}) == len(functions) == 3
+        assert len({json.dumps(each[field]) for each in functions.values()}) == len(functions) == 5
     assert all(each["ReservedConcurrentExecutions"] for each in functions.values())
     assert all(log["RetentionInDays"] for log in of_type(resources, "Logs::LogGroup").values())
 
@@ -171,13 +190,15 @@ def test_nothing_idle_costs(resources: dict[str, Any]) -> None:
     """No network, no server, no cache, no provisioned capacity."""
     kinds = {each["Type"] for each in resources.values()}
     assert not [kind for kind in kinds if kind.startswith(("AWS::EC2", "AWS::ECS", "AWS::RDS", "AWS::DAX"))]
-    assert all(table["BillingMode"] == "PAY_PER_REQUEST" for table in of_type(resources, "DynamoDB::Table").values())
+    assert all(
+        table["BillingMode"] == "PAY_PER_REQUEST" for table in of_type(resources, "DynamoDB::GlobalTable").values()
+    )
 
 
 def test_the_front_door_is_written_out(resources: dict[str, Any]) -> None:
-    """Api, stage, route, integration and permission are resources of their own, and only the webhook's route exists."""
-    ((_, route),) = of_type(resources, "ApiGatewayV2::Route").items()
-    assert route["RouteKey"] == "POST /webhook"
+    """Api, stage, route, integration and permission are resources of their own, and only the webhooks' routes exist."""
+    routes = of_type(resources, "ApiGatewayV2::Route").values()
+    assert {route["RouteKey"] for route in routes} == {"POST /webhook", "POST /telegram"}
     assert all("Body" not in api for api in of_type(resources, "ApiGatewayV2::Api").values())
     assert len(of_type(resources, "ApiGatewayV2::Integration")) == len(of_type(resources, "ApiGatewayV2::Stage")) == 1
     assert len(of_type(resources, "Lambda::Permission")) >= 2
@@ -187,7 +208,7 @@ def test_secrets_have_no_default_and_are_not_shown(source: dict[str, Any]) -> No
     """The webhook's secret must be given; every secret is hidden; the optional ones default to nothing."""
     words = ("Secret", "Key", "Token")
     secrets = {name: each for name, each in source["Parameters"].items() if any(word in name for word in words)}
-    assert len(secrets) == 5
+    assert len(secrets) == 7
     assert all(each["NoEcho"] is True and not each.get("Default") for each in secrets.values())
     assert "Default" not in secrets["WebhookSecret"]
 
@@ -198,7 +219,7 @@ def test_every_handler_exists(source: dict[str, Any]) -> None:
 
     functions = [each["Properties"] for each in source["Resources"].values() if "Serverless" in each["Type"]]
     names = [each.get("Handler") or each["ImageConfig"]["Command"][0] for each in functions]
-    assert len(names) == 3
+    assert len(names) == 5
     for name in names:
         module, _, function = name.rpartition(".")
         assert module == handler.__name__
@@ -209,7 +230,8 @@ def test_the_producers_zip_runs_by_itself(tmp_path: Path) -> None:
     """What `sam build` packs for the producer is below 400 KB, unpacked, and loads without any installed package."""
     subprocess.run(["make", "build-ProducerFunction", f"ARTIFACTS_DIR={tmp_path}"], cwd=ROOT, check=True)
     assert sum(path.stat().st_size for path in tmp_path.rglob("*.py")) < 400_000
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from outlive.entrypoints.aws_lambda import handler, intake"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); "
+    code += "from outlive.entrypoints.aws_lambda import handler, intake, dispatching"
     subprocess.run([sys.executable, "-I", "-S", "-c", code, str(tmp_path)], check=True)
 
 
@@ -220,3 +242,40 @@ def test_the_image_copies_what_exists() -> None:
     assert copied
     assert all((ROOT / part).exists() for part in copied)
     assert 'CMD ["outlive.entrypoints.aws_lambda.handler.agent"]' in lines
+
+
+def test_the_agent_by_itself_reaches_no_record(resources: dict[str, Any]) -> None:
+    """The agent's own role names neither table nor bucket; it may take the turn role, which trusts nobody else."""
+    agent = json.dumps(resources["AgentRole"]["Properties"]["Policies"])
+    assert not any(word in agent for word in ("dynamodb:", "s3:", "bedrock:"))
+    (statement,) = resources["TurnRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"AWS": {"Fn::GetAtt": ["AgentRole", "Arn"]}}
+    taken = resources["AgentTakesTurnRole"]["Properties"]
+    assert (taken["Roles"], len(taken["PolicyDocument"]["Statement"])) == ([{"Ref": "AgentRole"}], 1)
+
+
+def test_behind_a_dispatcher_the_agent_ends_first(resources: dict[str, Any]) -> None:
+    """Per tenant, the queue feeds the dispatcher, the agent has tenant isolation, and it ends before the call does."""
+    agent, dispatcher = (resources[f"{name}Function"]["Properties"] for name in ("Agent", "Dispatcher"))
+    assert agent["TenancyConfig"]["Fn::If"][:2] == ["IsPerTenant", {"TenantIsolationMode": "PER_TENANT"}]
+    assert agent["Timeout"]["Fn::If"][1] < dispatching.SECONDS < dispatcher["Timeout"] == 900
+    mapping = resources["Turns"]["Properties"]["FunctionName"]["Fn::If"]
+    assert mapping == ["IsPerTenant", {"Ref": "DispatcherFunction"}, {"Ref": "AgentFunction"}]
+
+
+def test_what_the_log_alarms_count_is_what_the_agent_prints(resources: dict[str, Any]) -> None:
+    """The metric filters read events and fields that the agent function writes into its log."""
+    source = (ROOT / "src/outlive/entrypoints/aws_lambda/turns.py").read_text()
+    filters = of_type(resources, "Logs::MetricFilter")
+    assert filters
+    for each in filters.values():
+        for word in re.findall(r"\$\.(\w+)|\"(\w+)\"", each["FilterPattern"]):
+            assert f'"{"".join(word)}"' in source
+
+
+def test_the_dashboard_can_be_read(resources: dict[str, Any]) -> None:
+    """Its body is JSON with the turns, their seconds, the queue and the tokens."""
+    ((_, dashboard),) = of_type(resources, "CloudWatch::Dashboard").items()
+    widgets = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
+    assert {each["properties"]["title"] for each in widgets} == {"Turns", "Seconds of a turn", "Queue", "Input tokens"}
+    assert all(each["AlarmActions"] for each in of_type(resources, "CloudWatch::Alarm").values())

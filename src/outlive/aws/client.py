@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -53,6 +53,15 @@ def parse_place(url: str, scheme: str) -> Place:
     return Place(parts.netloc, query.get("region"), query.get("endpoint"))
 
 
+@dataclass(frozen=True, slots=True)
+class TemporaryKeys:
+    """Credentials of a role that was taken for a while."""
+
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+
+
 _MODELS = Loader()
 """Keeps the descriptions of the services, which take longer to read than a request."""
 
@@ -64,19 +73,37 @@ def new_session() -> AioSession:
     return session
 
 
-async def open_client(service: str, place: Place, stack: AsyncExitStack, *, read_seconds: float = READ_SECONDS) -> Any:  # noqa: ANN401 - a client's class is made at run time
-    """A client that `stack` closes; credentials are found as every AWS program finds them."""
+async def open_client(
+    service: str,
+    place: Place,
+    stack: AsyncExitStack,
+    *,
+    read_seconds: float = READ_SECONDS,
+    keys: TemporaryKeys | None = None,
+) -> Any:  # noqa: ANN401 - a client's class is made at run time
+    """A client that `stack` closes; without `keys` credentials are found as every AWS program finds them."""
     config = AioConfig(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
         retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
     )
     region = place.region or os.environ.get("AWS_REGION")  # botocore itself reads AWS_DEFAULT_REGION only
-    client = new_session().create_client(service, region_name=region, endpoint_url=place.endpoint, config=config)
+    given = {} if keys is None else _as_arguments(keys)
+    client = new_session().create_client(
+        service, region_name=region, endpoint_url=place.endpoint, config=config, **given
+    )
     try:
         return await stack.enter_async_context(client)
     except NoRegionError as error:
         raise Invalid("AWS needs a region.", fix="Add ?region=REGION to the URL, or set AWS_REGION.") from error
+
+
+def _as_arguments(keys: TemporaryKeys) -> dict[str, str]:
+    return {
+        "aws_access_key_id": keys.access_key_id,
+        "aws_secret_access_key": keys.secret_access_key,
+        "aws_session_token": keys.session_token,
+    }
 
 
 def code_of(error: ClientError) -> str:

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 from botocore.exceptions import ClientError
 
-from outlive.aws.client import Place, code_of, open_client, parse_place, translated
+from outlive.aws.client import Place, TemporaryKeys, code_of, open_client, parse_place, translated
 from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text
 from outlive.errors import AlreadyExists, NotFound, VersionConflict
 from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Row
@@ -42,10 +42,10 @@ class DynamoTable:
         self._what = f"DynamoDB table {place.name}"
 
     @classmethod
-    async def open(cls, url: str) -> DynamoTable:
+    async def open(cls, url: str, *, keys: TemporaryKeys | None = None) -> DynamoTable:
         """`dynamodb://TABLE?region=…`; nothing is asked of the service yet. `Invalid` for a URL that is none."""
         place, stack = parse_place(url, "dynamodb"), AsyncExitStack()
-        return cls(await open_client("dynamodb", place, stack), place, stack)
+        return cls(await open_client("dynamodb", place, stack, keys=keys), place, stack)
 
     async def read(self, key: str) -> Row | None:
         check_table_key(key)

@@ -13,7 +13,11 @@ HOURS = 730
 MILLION = 1_000_000
 POLLS = 648_000
 """Receives of an idle queue in a month: five pollers of 20 seconds each."""
-ALARMS = 2
+ALARMS = 7
+METRICS = 3
+"""That the template makes of the agent's log."""
+TICKS, TICK_GB, TICK_SECONDS = 43_200, 0.5, 0.3
+"""The sweeper looks every minute for schedules, replies and dead letters."""
 PRODUCER_GB, PRODUCER_SECONDS = 0.25, 0.06
 COLD_SHARE, INIT_SECONDS = 0.1, 3.0
 """How many turns meet a new process, and how long that takes to start: INIT is billed, too."""
@@ -36,6 +40,7 @@ NAMES = frozenset(
         "s3_express_gb_month",
         "cloudwatch_logs_gb",
         "cloudwatch_alarm_month",
+        "cloudwatch_metric_month",
         "fargate_arm_vcpu_hour",
         "fargate_arm_gb_hour",
     }
@@ -95,7 +100,8 @@ def bill(use: Use, prices: Mapping[str, float]) -> list[Line]:
     return [
         Line("agent function", turns * agent_seconds, "GB-second", second),
         Line("producer function", turns * PRODUCER_GB * PRODUCER_SECONDS, "GB-second", second),
-        Line("function requests", 2 * millions, "million", prices["lambda_million_requests"]),
+        Line("sweeper function", TICKS * TICK_GB * TICK_SECONDS, "GB-second", second),
+        Line("function requests", 2 * millions + TICKS / MILLION, "million", prices["lambda_million_requests"]),
         Line(f"front door ({use.front_door})", millions, "million requests", door),
         Line("queue", use.queue_calls * millions, "million calls", prices["sqs_fifo_million"]),
         Line("queue, idle polling", POLLS / MILLION, "million calls", prices["sqs_fifo_million"]),
@@ -106,6 +112,7 @@ def bill(use: Use, prices: Mapping[str, float]) -> list[Line]:
         Line("objects kept", use.stored_gb, "GB-month", prices[f"{kind}_gb_month"]),
         Line("logs", use.log_kb * millions, "GB", prices["cloudwatch_logs_gb"]),
         Line("alarms", ALARMS, "alarm", prices["cloudwatch_alarm_month"]),
+        Line("metrics of the log", METRICS, "metric", prices["cloudwatch_metric_month"]),
     ]
 
 

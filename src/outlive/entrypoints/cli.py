@@ -16,6 +16,12 @@ from outlive.entrypoints.commands.approvals_list import approvals_list
 from outlive.entrypoints.commands.archive_collect import archive_collect
 from outlive.entrypoints.commands.archive_dataset import archive_dataset
 from outlive.entrypoints.commands.archive_verify import archive_verify
+from outlive.entrypoints.commands.aws_deploy import aws_deploy
+from outlive.entrypoints.commands.aws_destroy import aws_destroy
+from outlive.entrypoints.commands.aws_logs import aws_logs
+from outlive.entrypoints.commands.aws_outputs import aws_outputs
+from outlive.entrypoints.commands.aws_tables_create import aws_tables_create
+from outlive.entrypoints.commands.aws_webhook import aws_webhook
 from outlive.entrypoints.commands.cache_invalidate import cache_invalidate
 from outlive.entrypoints.commands.cache_stats import cache_stats
 from outlive.entrypoints.commands.chat import chat
@@ -158,6 +164,15 @@ WEBHOOK: Commands = {
     "info": telegram_webhook_info,
 }
 
+AWS: Commands = {
+    "deploy": aws_deploy,
+    "outputs": aws_outputs,
+    "destroy": aws_destroy,
+    "logs": aws_logs,
+    "webhook": aws_webhook,
+}
+AWS_TABLES: Commands = {"create": aws_tables_create}
+
 
 def _group(commands: Commands) -> typer.Typer:
     group = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -190,6 +205,10 @@ app.add_typer(_group(SCHEDULE), name="schedule", help="Send messages by themselv
 app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
 
 app.add_typer(_group(APPROVALS), name="approvals", help="Look at the tool calls that wait for a person, and answer.")
+
+aws = _group(AWS)
+aws.add_typer(_group(AWS_TABLES), name="tables", help="Tables for sessions where there is no deployment.")
+app.add_typer(aws, name="aws", help="The deployment on AWS: make it, look at it, take it down.")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback

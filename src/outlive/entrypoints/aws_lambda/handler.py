@@ -1,6 +1,7 @@
 """The one module that Lambda is pointed at; each function loads only what it needs.
 
-`producer` runs from a zip with the standard library alone, `agent` and `sweeper` from the container image.
+`producer` and `dispatcher` run from a zip with the standard library alone; `agent`, `control` and `sweeper` from the
+container image.
 """
 
 from __future__ import annotations
@@ -25,8 +26,22 @@ def agent(event: Mapping[str, Any], context: Any) -> Mapping[str, Any]:  # noqa:
     return run_batch(event, remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000)
 
 
+def dispatcher(event: Mapping[str, Any], context: object) -> Mapping[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """A batch from the queue, each message for an agent of its tenant's own; the messages that are not done."""
+    from outlive.entrypoints.aws_lambda.dispatching import dispatch
+
+    return dispatch(event)
+
+
+def control(event: Mapping[str, Any], context: object) -> Mapping[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """A command, a button or a stranger of Telegram; what was told."""
+    from outlive.entrypoints.aws_lambda.controlling import run_control
+
+    return run_control(event)
+
+
 def sweeper(event: object, context: object) -> Mapping[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """A tick of the schedule; what was removed."""
+    """A tick of a schedule; what was done."""
     from outlive.entrypoints.aws_lambda.sweeping import run_sweep
 
-    return run_sweep()
+    return run_sweep(event)

@@ -19,22 +19,30 @@ from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.records import Message
 from outlive.entrypoints.aws_lambda.sending import Sender
 from outlive.entrypoints.aws_lambda.slack import Answered, is_slacks, read_slack
+from outlive.entrypoints.aws_lambda.telegram import check_bot, take_update
 from outlive.entrypoints.aws_lambda.webhook import check_secret, read_webhook
 from outlive.errors import Invalid, OutliveError, Refused, TooLarge, Unavailable
 
+TELEGRAM_PATH = "/telegram"
 STATUS: Mapping[type[OutliveError], int] = {TooLarge: 413, Invalid: 400, Refused: 401, Unavailable: 503}
 
 
 def answer(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """What API Gateway (payload format 2.0) or a function URL gets for its event.
 
-    A missing secret or queue raises `Invalid`: the function does not start.
+    Which door a request comes through tells who sends it: `/telegram` is Telegram's. A missing secret or queue raises
+    `Invalid`: the function does not start.
     """
     inbound: Inbound | Answered
     sender, secret = _sender(), check_secret(os.environ.get("WEBHOOK_SECRET", ""))
     tenant = parse_tenant(os.environ.get("OUTLIVE_TENANT", "local"))
+    is_telegram = str(event.get("rawPath", "")).endswith(TELEGRAM_PATH)
+    if is_telegram:
+        check_bot(os.environ)
     try:
-        body, headers, now = _body(event), event.get("headers") or {}, time.time()
+        headers, body, now = event.get("headers") or {}, _body(event), time.time()
+        if is_telegram:
+            return _response(200, take_update(sender, headers, body, tenant=tenant))
         if is_slacks(headers):
             inbound = read_slack(headers, body, env=os.environ, tenant=tenant, now=now)
         else:

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from outlive.core.keys import quote_part
+from outlive.core.senders import pairing_key
 from outlive.errors import Conflict, Corrupt, NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.list_all import scan_all
@@ -34,14 +35,14 @@ class Pairing:
 
 async def find_pairing(engine: Engine, stores: TenantStores, channel: str, sender: str) -> Pairing | None:
     """The sender's pairing, if they were let in."""
-    row = await retrying(lambda: stores.table.read(_key(channel, sender)), engine.clock)
+    row = await retrying(lambda: stores.table.read(pairing_key(channel, sender)), engine.clock)
     pairing = _decode(row) if row else None
     return pairing if pairing and pairing.paired_at is not None else None
 
 
 async def ask_pairing(engine: Engine, stores: TenantStores, channel: str, sender: str, name: str) -> Pairing | None:
     """A code for the sender, the same for an hour; None when too many strangers wait already."""
-    key, now = _key(channel, sender), engine.clock.now()
+    key, now = pairing_key(channel, sender), engine.clock.now()
     row = await retrying(lambda: stores.table.read(key), engine.clock)
     known = _decode(row) if row else None
     if known is not None and (known.paired_at is not None or known.asked_at + CODE_SECONDS > now):
@@ -70,7 +71,7 @@ async def approve_pairing(
         raise NotFound(
             f"nobody waits with code {code!r}.", fix="Codes count for an hour; a new message gets a new one."
         )
-    row = await retrying(lambda: stores.table.read(_key(channel, asked.sender)), engine.clock)
+    row = await retrying(lambda: stores.table.read(pairing_key(channel, asked.sender)), engine.clock)
     if row is None or _decode(row) != asked:
         raise Conflict(f"code {code!r} was used just now.", fix="Nothing more is to be done.")
     paired = replace(asked, paired_at=engine.clock.now(), is_owner=is_owner)
@@ -80,7 +81,7 @@ async def approve_pairing(
 
 async def end_pairing(engine: Engine, stores: TenantStores, channel: str, sender: str) -> None:
     """Let the sender in no more; `NotFound` when they were not."""
-    row = await retrying(lambda: stores.table.read(_key(channel, sender)), engine.clock)
+    row = await retrying(lambda: stores.table.read(pairing_key(channel, sender)), engine.clock)
     if row is None:
         raise NotFound(f"sender {sender!r} is not paired.", fix="Look at the id again; /whoami shows it.")
     await stores.table.delete(row.key, expected=At(row.version, row.fence))
@@ -89,11 +90,9 @@ async def end_pairing(engine: Engine, stores: TenantStores, channel: str, sender
 async def _write(stores: TenantStores, channel: str, pairing: Pairing, row: Row | None) -> None:
     expected = At(row.version, row.fence) if row else Absent()
     body = json.dumps(asdict(pairing)).encode()
-    await stores.table.write(_key(channel, pairing.sender), body, expected=expected, lease=Keep(), expires_at=None)
-
-
-def _key(channel: str, sender: str) -> str:
-    return f"pair/{quote_part(channel)}/{quote_part(sender)}"
+    await stores.table.write(
+        pairing_key(channel, pairing.sender), body, expected=expected, lease=Keep(), expires_at=None
+    )
 
 
 def _decode(row: Row) -> Pairing:

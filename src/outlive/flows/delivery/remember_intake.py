@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from outlive.core.keys import quote_part
+from outlive.core.senders import moved_key
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
 from outlive.flows.tenant_stores import TenantStores
@@ -40,7 +41,7 @@ async def write_mark(engine: Engine, stores: TenantStores, source: str, number: 
 
 async def first_chat(engine: Engine, stores: TenantStores, channel: str, chat: int) -> int:
     """The id under which a group's sessions began; its own when it has never moved."""
-    row = await retrying(lambda: stores.table.read(_moved(channel, chat)), engine.clock)
+    row = await retrying(lambda: stores.table.read(moved_key(channel, chat)), engine.clock)
     return int(json.loads(row.body)["first"]) if row else chat
 
 
@@ -49,13 +50,9 @@ async def note_move(engine: Engine, stores: TenantStores, channel: str, *, old: 
     first = await first_chat(engine, stores, channel, old)
     if await first_chat(engine, stores, channel, new) == new and first != new:
         body = json.dumps({"first": first}).encode()
-        await stores.table.write(_moved(channel, new), body, expected=Absent(), lease=Keep(), expires_at=None)
+        await stores.table.write(moved_key(channel, new), body, expected=Absent(), lease=Keep(), expires_at=None)
     return first
 
 
 def _mark(source: str) -> str:
     return f"mark/{quote_part(source)}"
-
-
-def _moved(channel: str, chat: int) -> str:
-    return f"moved/{quote_part(channel)}/{chat}"
