@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from outlive.core.keys import SessionKey
 from outlive.entrypoints.aws_lambda.kept import Kept
 from outlive.entrypoints.telegram.controls import Controls
 from outlive.entrypoints.telegram.intake import Intake
 from outlive.entrypoints.telegram.opening import open_bot
 from outlive.entrypoints.terminal.output import print_json
-from outlive.flows.delivery.control_session import Stopping, stop_session
 from outlive.wiring import App, open_at_rest
 
 KEPT = Kept(open_at_rest)
@@ -34,11 +32,8 @@ def run_control(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 async def _open(app: App) -> Intake:
-    async def stop(key: SessionKey) -> bool:
-        return await stop_session(app.engine, key, by="telegram") is Stopping.ASKED
-
     bot = await open_bot(app)
-    intake = Intake(bot, Controls(bot, stop), print)
+    intake = Intake(bot, Controls(bot), print)
     _intakes.clear()
     _intakes[id(app)] = intake
     return intake
