@@ -47,6 +47,17 @@ class Settings(BaseSettings):
     queue: str = Field("", description="Queue URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
     objects: str = Field("", description="Object store URL; empty: `file:///<data>/objects`.")
     hot: str = Field("", description="Hot cache URL: `memory://`, `redis://HOST:PORT/DB`; empty: none.")
+    key_wrap: str = Field(
+        "",
+        description="Encrypts per tenant; wraps its keys by `file:///PATH` or `kms://KEY`, older ones behind a space.",
+    )
+    keys: str = Field(
+        "", description="Table URL of the data keys, kept out of backups; empty: `sqlite:///<data>/keys.db`."
+    )
+    key_seconds: float = Field(120.0, gt=0, le=3600, description="How long a worker keeps a data key in memory.")
+    key_plain: Literal["refuse", "read"] = Field(
+        "refuse", description="What becomes of data that was stored before encryption was switched on."
+    )
     workspaces: Path | None = Field(
         None, description="Folder of the private session trees; the same absolute path on every host. Empty: temporary."
     )
@@ -232,6 +243,11 @@ class Settings(BaseSettings):
     def objects_url(self) -> str:
         """The object store's URL, default filled in."""
         return self.objects or f"file://{quote(str(self.data / 'objects'))}"
+
+    @property
+    def keys_url(self) -> str:
+        """The URL of the table of the data keys, default filled in: never the table that they seal."""
+        return self.keys or f"sqlite:///{quote(str(self.data / 'keys.db'))}"
 
 
 ALIASES = {

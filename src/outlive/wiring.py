@@ -28,7 +28,7 @@ from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
 from outlive.core.quotas import NAMES as QUOTAS
 from outlive.core.quotas import Quotas
 from outlive.core.turns import CrashPolicy
-from outlive.databases import Databases, embedded_file, open_hot_cache
+from outlive.databases import Databases, embedded_file, open_hot_cache, open_key_ring
 from outlive.errors import AgentFailed, Invalid
 from outlive.flows.engine import Engine, Policy
 from outlive.flows.run_turn import Turn
@@ -37,7 +37,7 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.ask_agent import ask_agent
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.objects.objects import UrlObjects
-from outlive.protocols import Agent, AgentEvent, AgentTurn, Channel, Objects, OnEvent, Queue, Table
+from outlive.protocols import Agent, AgentEvent, AgentTurn, Channel, Objects, OnEvent, Queue, Table, TenantKeys
 from outlive.settings import Settings, load_settings
 from outlive.testing.counting import Counts, counting
 
@@ -169,7 +169,7 @@ async def open_app(
         model = ModelSettings(provider="scripted") if agent else choose_model(chosen, stand_in=stand_in)
         counts = Counts()
         isolation = Isolation() if agent else await asyncio.to_thread(isolation_here, chosen)
-        table, queue, objects = await _stores(chosen, stack)
+        table, queue, objects, keys = await _stores(chosen, stack)
         residents = Residents[Slot]()
         engine = Engine(
             table=counting(table, counts, "table"),
@@ -184,6 +184,7 @@ async def open_app(
             worker=f"{socket.gethostname()}:{os.getpid()}",
             policy=_policy(chosen),
             channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack)},
+            keys=keys,
         )
         stack.push_async_callback(engine.agent.close)
         yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))
@@ -231,7 +232,7 @@ async def open_session_store(data: Path | str | None = None, *, tenant: str = "l
 
     settings = load_settings(data=Path(data) if data is not None else None)
     async with AsyncExitStack() as stack:
-        table, _, objects = await _stores(settings, stack)
+        table, _, objects, _ = await _stores(settings, stack)
         yield SessionStore(
             table=table, objects=objects, tenant=tenant, clock=SystemClock(), new_id=new_id, fold=fold_session_summary
         )
@@ -285,7 +286,7 @@ def _quotas(settings: Settings) -> Quotas:
     return Quotas(**{name: getattr(settings, name) for name in QUOTAS})
 
 
-async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Queue, Objects]:
+async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Queue, Objects, TenantKeys | None]:
     clock = SystemClock()
     databases = Databases(stack)
     table = await databases.table(settings.table_url)
@@ -296,7 +297,15 @@ async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Que
     if cache is not None:
         stack.push_async_callback(cache.close)
         objects = HotObjects(objects, cache, clock)
-    return table, queue, objects
+    ring = await open_key_ring(settings, databases, clock, stack)
+    if ring is not None:
+        from outlive.encryption.objects import EncryptedObjects  # noqa: PLC0415 - an extra
+        from outlive.encryption.table import EncryptedTable  # noqa: PLC0415 - an extra
+
+        reads_plain = settings.key_plain == "read"
+        table = EncryptedTable(table, ring, reads_plain=reads_plain)
+        objects = EncryptedObjects(objects, ring, reads_plain=reads_plain)
+    return table, queue, objects, ring
 
 
 def load_profile(settings: Settings) -> Profile:

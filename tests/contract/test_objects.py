@@ -8,6 +8,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from outlive.clock import SystemClock
+from outlive.encryption.objects import EncryptedObjects
 from outlive.memory.objects import MemoryObjects
 from outlive.memory.server import MemoryServer
 from outlive.objects.objects import UrlObjects
@@ -16,6 +17,7 @@ from outlive.testing.clock import ManualClock
 from outlive.testing.counting import Counts, counting
 from outlive.testing.faults import Plan, faulty
 from outlive.testing.objects import ObjectsSuite
+from tests.encryption.places import Vault
 from tests.servers import local_aws, s3_request, seaweed_s3
 
 FOLDER_LACKS = {
@@ -57,6 +59,19 @@ class TestCountingObjects(TestMemoryObjects):
 
     async def connect(self, place: Path) -> Objects:
         return counting(MemoryObjects(self.server, clock=ManualClock()), Counts(), "objects")
+
+
+class TestEncryptedObjects(TestMemoryObjects):
+    """Sealed; each handle has the keys by itself, as another worker would."""
+
+    async def connect(self, place: Path) -> Objects:
+        return EncryptedObjects(MemoryObjects(self.server, clock=ManualClock()), self.vault(place).ring())
+
+    def vault(self, place: Path) -> Vault:
+        """The keys of that place."""
+        if not hasattr(self, "kept"):
+            self.kept = Vault(place.parent / "keys")
+        return self.kept
 
 
 class TestFolderObjects(ObjectsSuite):

@@ -16,7 +16,7 @@ from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.flows.turn.live_texts import LiveTexts
 from outlive.flows.turn.running_turns import RunningTurns
 from outlive.flows.turn.share_dictionary import Dictionaries
-from outlive.protocols import Agent, Channel, Clock, NewId, Objects, Queue, Table, Workspaces
+from outlive.protocols import Agent, Channel, Clock, NewId, Objects, Queue, Table, TenantKeys, Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,8 @@ class Engine:
     controls: Controls = field(default_factory=Controls)
     running: RunningTurns = field(default_factory=RunningTurns)
     live: LiveTexts = field(default_factory=LiveTexts)
+    keys: TenantKeys | None = None
+    """With which the stores seal what they keep; None where they do not."""
     told: set[str] = field(default_factory=set)
     """Dead letters whose senders are known to have been told."""
 
