@@ -6,7 +6,7 @@ the caller's own clock, never a server's: skew can cost time, never safety, beca
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -39,7 +39,7 @@ from outlive.core.records import (
     TurnDone,
     Usage,
 )
-from outlive.core.tenant_keys import KeyRecord
+from outlive.core.tenant_keys import KeyRecord, KeyWrap, TenantKeys
 
 __all__ = [  # the records cross the seams: whoever implements one finds them on this page, too
     "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Channel", "Clock", "DeadLetter",
@@ -158,54 +158,6 @@ class HotCache(Protocol):
 
     async def close(self) -> None:
         """Give back what was opened; idempotent."""
-        ...
-
-
-# ----------------------------------------------------------------------------------------------- keys
-class KeyWrap(Protocol):
-    """Wraps the data keys of tenants with a key that never lies beside them."""
-
-    name: str
-    """Of the key that wraps now, as it is written beside what it wrapped."""
-
-    def opens(self, name: str) -> bool:
-        """Whether it can unwrap what the key of this name wrapped."""
-        ...
-
-    async def wrap(self, secret: bytes, context: Mapping[str, str]) -> bytes:
-        """The data key wrapped, bound to the context; `Unavailable` when the service does not answer."""
-        ...
-
-    async def unwrap(self, name: str, wrapped: bytes, context: Mapping[str, str]) -> bytes:
-        """The data key back; `Corrupt` when the bytes, the key or the context are others."""
-        ...
-
-    async def close(self) -> None:
-        """Give back what was opened; idempotent."""
-        ...
-
-
-class TenantKeys(Protocol):
-    """The keys that what a tenant stores is sealed with; destroying them makes every copy of it unreadable."""
-
-    async def show(self, tenant: str) -> KeyRecord:
-        """What there is, without any secret."""
-        ...
-
-    async def rotate(self, tenant: str, *, data_key: bool = False) -> KeyRecord:
-        """Wrap the data keys with the wrapping key of today; with `data_key` seal what comes with a new one."""
-        ...
-
-    async def close_tenant(self, tenant: str) -> None:
-        """Let nobody but this process write for the tenant, and return once every worker knows."""
-        ...
-
-    async def destroy(self, tenant: str) -> KeyRecord:
-        """Forget every data key of the tenant for good; nothing is written for it until `reopen`."""
-        ...
-
-    async def reopen(self, tenant: str) -> None:
-        """Let the tenant be written for again, under a new key if the old ones were destroyed."""
         ...
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from outlive.encryption.sealing import key_id_of
 from tests.encryption.places import key_file
 from tests.entrypoints.conftest import Outlive
 
@@ -47,12 +48,14 @@ def restore(outlive: Outlive, copy: Path) -> None:
 
 
 def test_no_word_lies_in_the_open(sealed: Outlive) -> None:
-    """Neither table nor objects hold a word of message or reply, while the session reads as ever."""
+    """Every object and every record's body is sealed, the archive's too, while the session reads as ever."""
     sealed.say(f"write a.txt: {SECRET}", SECRET)
     sealed.ok("archive", "collect")
-    kept = [file for file in (sealed.folder / "data").rglob("*") if file.is_file()]
-    assert [file for file in kept if b"4711" in file.read_bytes()] == []
-    assert sealed.ok("sessions", "show", "ada")["turns"] == 2
+    objects = [file for file in (sealed.folder / "data" / "objects").rglob("*") if file.is_file()]
+    with closing(sqlite3.connect(sealed.folder / "data" / "outlive.db")) as table:
+        bodies = [body for (body,) in table.execute("SELECT body FROM records")]
+    assert {key_id_of(value) is not None for value in [*bodies, *(file.read_bytes() for file in objects)]} == {True}
+    assert sealed.ok("sessions", "show", "ada")["session"]["line"]["turns"] == 2
     assert sealed.ok("archive", "verify")["entries"] == 2
 
 
@@ -62,7 +65,7 @@ def test_an_erase_makes_backups_unreadable(sealed: Outlive) -> None:
     sealed.say(SECRET)
     copy = backup(sealed)
     restore(sealed, copy)
-    assert sealed.ok("sessions", "show", "ada")["turns"] == 1
+    assert sealed.ok("sessions", "show", "ada")["session"]["line"]["turns"] == 1
     tiers = {tier["name"]: tier for tier in sealed.ok("sessions", "erase", "--all", "--yes")["tiers"]}
     assert (tiers["keys"]["found"], tiers["keys"]["left"]) == (1, 0)
     restore(sealed, copy)
@@ -96,7 +99,7 @@ def test_a_wrapping_key_is_replaced(sealed: Outlive) -> None:
     after = sealed.ok("keys", "rotate")["keys"][0]
     path.write_text(path.read_text().splitlines()[0])
     assert (after["id"], after["wrap"] != before["wrap"]) == (before["id"], True)
-    assert sealed.ok("sessions", "show", "ada")["turns"] == 1
+    assert sealed.ok("sessions", "show", "ada")["session"]["line"]["turns"] == 1
 
 
 def test_a_destroy_has_to_be_confirmed(sealed: Outlive) -> None:

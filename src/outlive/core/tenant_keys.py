@@ -1,11 +1,12 @@
-"""A tenant's data keys as they are kept: wrapped, named, and remembered once they are destroyed."""
+"""A tenant's data keys as they are kept, and the two seams through which they are wrapped and managed."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from outlive.core.keys import parse_tenant
 from outlive.errors import Corrupt, Invalid, SchemaTooNew
@@ -64,6 +65,53 @@ class KeyRecord:
         """The record without any key; that there were some stays, to say what became of them."""
         gone = [key if key.destroyed_at else replace(key, wrapped="", destroyed_at=now) for key in self.keys]
         return KeyRecord("destroyed", tuple(gone))
+
+
+class KeyWrap(Protocol):
+    """Wraps the data keys of tenants with a key that never lies beside them."""
+
+    name: str
+    """Of the key that wraps now, as it is written beside what it wrapped."""
+
+    def opens(self, name: str) -> bool:
+        """Whether it can unwrap what the key of this name wrapped."""
+        ...
+
+    async def wrap(self, secret: bytes, context: Mapping[str, str]) -> bytes:
+        """The data key wrapped, bound to the context; `Unavailable` when the service does not answer."""
+        ...
+
+    async def unwrap(self, name: str, wrapped: bytes, context: Mapping[str, str]) -> bytes:
+        """The data key back; `Corrupt` when the bytes, the key or the context are others."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what was opened; idempotent."""
+        ...
+
+
+class TenantKeys(Protocol):
+    """The keys that what a tenant stores is sealed with; destroying them makes every copy of it unreadable."""
+
+    async def show(self, tenant: str) -> KeyRecord:
+        """What there is, without any secret."""
+        ...
+
+    async def rotate(self, tenant: str, *, data_key: bool = False) -> KeyRecord:
+        """Wrap the data keys with the wrapping key of today; with `data_key` seal what comes with a new one."""
+        ...
+
+    async def close_tenant(self, tenant: str) -> None:
+        """Let nobody but this process write for the tenant, and return once every worker knows."""
+        ...
+
+    async def destroy(self, tenant: str) -> KeyRecord:
+        """Forget every data key of the tenant for good; nothing is written for it until `reopen`."""
+        ...
+
+    async def reopen(self, tenant: str) -> None:
+        """Let the tenant be written for again, under a new key if the old ones were destroyed."""
+        ...
 
 
 def new_key(key_id: str, wrapped: bytes, wrap: str, now: float) -> WrappedKey:
