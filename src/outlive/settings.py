@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     queue: str = Field("", description="Queue URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
     objects: str = Field("", description="Object store URL; empty: `file:///<data>/objects`.")
     hot: str = Field("", description="Hot cache URL: `memory://`, `redis://HOST:PORT/DB`; empty: none.")
+    archive: str = Field(
+        "", description="Archive URL: `postgresql://…`, or another object store; empty: beside the other objects."
+    )
     key_wrap: str = Field(
         "",
         description="Encrypts per tenant; wraps its keys by `file:///PATH` or `kms://KEY`, older ones behind a space.",
@@ -111,6 +114,19 @@ class Settings(BaseSettings):
     on_crash: Literal["continue", "rerun"] = Field("continue", description="What becomes of a dead worker's turn.")
     max_packs: int = Field(4, ge=2, le=64, description="Live packs per session: requests of a cold start.")
     keep_versions: int = Field(50, ge=1, le=100_000, description="How far back fork, rewind and diff reach.")
+    keep_audit_days: float | None = Field(None, gt=0, description="Days the audit log is kept; empty: for ever.")
+    keep_transcript_days: float | None = Field(
+        None, gt=0, description="Days the archive keeps conversations; empty: for ever."
+    )
+    keep_debug_days: float | None = Field(
+        None, gt=0, description="Days debug logs are kept; empty: as long as their session."
+    )
+    keep_dead_letter_days: float | None = Field(
+        None, gt=0, description="Days dead letters are kept; empty: as long as the queue keeps them."
+    )
+    keep_cache_days: float | None = Field(
+        1.0, gt=0, description="Days what is left of expired tool results is kept; empty: for ever."
+    )
     max_usd_per_turn: float | None = Field(None, gt=0, description="Money one turn may cost, in US dollars.")
     max_agent_turns: int | None = Field(None, gt=0, description="Model calls one turn may make.")
     turn_seconds: float = Field(1800.0, gt=0, description="Wall time one turn may take.")

@@ -21,7 +21,7 @@ from tests.entrypoints.conftest import Outlive, stuck
 NAMES = [
     "data folder", "disk space", "clock", "database", "workspaces", "leftovers", "model", "profile", "agent program",
     "isolation",
-    "table", "queue", "objects", "messages", "sessions", "leases", "turns",
+    "table", "queue", "objects", "archive", "messages", "sessions", "leases", "turns",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from outlive.entrypoints.aws_lambda.kept import Kept
@@ -25,5 +26,8 @@ async def _sweep(app: App) -> Mapping[str, Any]:
         "bytes_removed": swept.removed_bytes,
         "expired": len(swept.expired),
         "mappings": swept.mappings,
+        "archived": swept.archived,
+        "archive_down": swept.archive_down,
+        "older_than_kept": asdict(swept.retained),
         "damaged": swept.damaged,
     }

@@ -30,9 +30,9 @@ from outlive.flows.sessions.erase_session import (
 )
 from outlive.flows.sessions.find_sessions import sessions_of_tenant, sessions_of_user
 from outlive.flows.sessions.scan_mappings import Pointer, remove_row, scan_mappings
-from outlive.flows.sessions.sweep_session import remove_objects
+from outlive.flows.sessions.sweep_session import remove_from
 from outlive.flows.tenant_stores import TenantStores
-from outlive.protocols import At, Row, TenantKeys
+from outlive.protocols import At, ObjectInfo, Objects, Row, TenantKeys
 
 SESSIONS = "sessions/"
 
@@ -154,15 +154,22 @@ async def _erase_rest(engine: Engine, stores: TenantStores) -> list[Tier]:
     served = await _served(engine, stores)
     for row in served:
         await _remove_served(engine, row)
-    objects = await list_all(stores.objects, "", engine.clock)
-    await remove_objects(engine, stores, [info.key for info in objects])
+    objects, objects_left = await _remove_all(engine, stores.objects)
+    archived, archived_left = ([], 0) if engine.archive is None else await _remove_all(engine, stores.archive)
     rows = [*rows, *served]
     rows_left = len(await scan_all(stores.table, "", engine.clock)) + len(await _served(engine, stores))
-    objects_left = len(await list_all(stores.objects, "", engine.clock))
     return [
         Tier("other records", len(rows), sum(len(row.body) for row in rows), rows_left),
         Tier("other objects", len(objects), sum(info.size for info in objects), objects_left),
+        Tier("archive", len(archived), sum(info.size for info in archived), archived_left),
     ]
+
+
+async def _remove_all(engine: Engine, objects: Objects) -> tuple[list[ObjectInfo], int]:
+    """Every object below the tenant's prefix, and how many there are after they were removed."""
+    found = await list_all(objects, "", engine.clock)
+    await remove_from(objects, engine.clock, [info.key for info in found])
+    return found, len(await list_all(objects, "", engine.clock))
 
 
 async def _served(engine: Engine, stores: TenantStores) -> list[Row]:
