@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from outlive.errors import Invalid
 from outlive.memory.hot_cache import MemoryHotCache
-from outlive.protocols import Clock, HotCache, KeyWrap, Queue, Table
+from outlive.protocols import Broadcast, Clock, HotCache, KeyWrap, Queue, Table
 from outlive.settings import Settings
 from outlive.sqlite.database import Database
 from outlive.sqlite.queue import SqliteQueue
@@ -110,6 +110,17 @@ async def open_hot_cache(url: str, clock: Clock) -> HotCache | None:
     except ImportError as error:
         raise Invalid("the hot cache needs its driver.", fix="Run `pip install 'outlive[redis]'`.") from error
     return await RedisHotCache.open(url)
+
+
+async def open_broadcast(url: str) -> Broadcast | None:
+    """The broadcast behind `url`, None for an empty one; `Invalid` names a URL that is not supported."""
+    if not url:
+        return None
+    try:
+        from outlive.redis.broadcast import RedisBroadcast  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise Invalid("the broadcast needs its driver.", fix="Run `pip install 'outlive[redis]'`.") from error
+    return await RedisBroadcast.open(url)
 
 
 async def open_key_ring(

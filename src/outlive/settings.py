@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     queue: str = Field("", description="Queue URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
     objects: str = Field("", description="Object store URL; empty: `file:///<data>/objects`.")
     hot: str = Field("", description="Hot cache URL: `memory://`, `redis://HOST:PORT/DB`; empty: none.")
+    broadcast: str = Field(
+        "", description="Redis URL by which other processes see live text at once; empty: they read the table."
+    )
     archive: str = Field(
         "", description="Archive URL: `postgresql://…`, or another object store; empty: beside the other objects."
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from outlive.clock import SystemClock
-from outlive.databases import Databases, open_hot_cache, open_key_ring
+from outlive.databases import Databases, open_broadcast, open_hot_cache, open_key_ring
 from outlive.errors import Invalid
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.objects.objects import UrlObjects
-from outlive.protocols import Clock, Objects, Queue, Table, TenantKeys
+from outlive.protocols import Broadcast, Clock, Objects, Queue, Table, TenantKeys
 from outlive.settings import Settings
 
 
@@ -25,6 +25,7 @@ class Stores:
     archive: Objects | None = None
     """A place of its own for the archive; None where it lies beside the other objects."""
     keys: TenantKeys | None = None
+    broadcast: Broadcast | None = None
 
 
 async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
@@ -42,7 +43,10 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     archive = await _open_archive(settings.archive, clock)
     if archive is not None:
         stack.push_async_callback(archive.close)
-    return await _sealed(Stores(table, queue, objects, archive), settings, databases, clock, stack)
+    broadcast = await open_broadcast(settings.broadcast)
+    if broadcast is not None:
+        stack.push_async_callback(broadcast.close)
+    return await _sealed(Stores(table, queue, objects, archive, broadcast=broadcast), settings, databases, clock, stack)
 
 
 async def _open_archive(url: str, clock: Clock) -> Objects | None:
@@ -65,6 +69,7 @@ async def _sealed(
     ring = await open_key_ring(settings, databases, clock, stack)
     if ring is None:
         return stores
+    from outlive.encryption.broadcast import EncryptedBroadcast  # noqa: PLC0415 - an extra
     from outlive.encryption.objects import EncryptedObjects  # noqa: PLC0415 - an extra
     from outlive.encryption.table import EncryptedTable  # noqa: PLC0415 - an extra
 
@@ -75,4 +80,5 @@ async def _sealed(
         objects=EncryptedObjects(stores.objects, ring, reads_plain=plain),
         archive=stores.archive and EncryptedObjects(stores.archive, ring, reads_plain=plain),
         keys=ring,
+        broadcast=stores.broadcast and EncryptedBroadcast(stores.broadcast, ring),
     )

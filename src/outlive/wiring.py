@@ -187,6 +187,7 @@ async def open_app(
             channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack)},
             archive=stores.archive,
             keys=stores.keys,
+            broadcast=stores.broadcast,
         )
         stack.push_async_callback(engine.agent.close)
         yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))

@@ -17,7 +17,7 @@ from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.flows.turn.live_texts import LiveTexts
 from outlive.flows.turn.running_turns import RunningTurns
 from outlive.flows.turn.share_dictionary import Dictionaries
-from outlive.protocols import Agent, Channel, Clock, NewId, Objects, Queue, Table, TenantKeys, Workspaces
+from outlive.protocols import Agent, Broadcast, Channel, Clock, NewId, Objects, Queue, Table, TenantKeys, Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,8 @@ class Engine:
     """Where the archive is kept; None for the objects."""
     keys: TenantKeys | None = None
     """With which the stores seal what they keep; None where they do not."""
+    broadcast: Broadcast | None = None
+    """Passes live text on to other processes at once; None where they read the record."""
     told: set[str] = field(default_factory=set)
     """Dead letters whose senders are known to have been told."""
 
