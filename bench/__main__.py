@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -58,10 +59,9 @@ def _servers(*, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    from tests.servers import PostgresServer, RedisServer
-
+    servers = import_module("tests.servers")  # not type-checked with us: the packages it starts have no types
     with tempfile.TemporaryDirectory() as folder:
-        redis, postgres = RedisServer(Path(folder)), PostgresServer()
+        redis, postgres = servers.RedisServer(Path(folder)), servers.PostgresServer()
         redis.start()
         os.environ |= {"BENCH_REDIS": redis.url, "BENCH_POSTGRES": postgres.url}
         try:
