@@ -50,7 +50,7 @@ unit: $(READY) $(SERVERS)/.ready  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
-	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py -s --timeout 3600
+	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py tests/e2e/test_server_kills.py -s --timeout 3600
 
 docs: $(READY) $(SITE)/.ready  ## Write the generated parts of the docs anew, and build the site into build/site
 	$(BIN)/python scripts/generate_docs.py

@@ -84,3 +84,16 @@ ENTRIES = (
         ("langgraph", "langgraph-checkpoint-sqlite"),
     ),
 )
+
+ON_SERVERS = (
+    Entry("outlive-hot", "outlive, PostgreSQL and Redis", "bench.outlive_hot", ("outlive",)),
+    Entry("openai-redis", "OpenAI Agents RedisSession", "bench.peer_openai_redis", ("openai-agents", "redis")),
+    Entry("outlive-pg", "outlive, PostgreSQL", "bench.outlive_servers", ("outlive",)),
+    Entry(
+        "langgraph-pg",
+        "LangGraph PostgresSaver",
+        "bench.peer_langgraph_postgres",
+        ("langgraph", "langgraph-checkpoint-postgres"),
+    ),
+)
+"""Those that need servers: `bench run --servers` starts them on this machine."""

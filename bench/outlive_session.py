@@ -25,7 +25,7 @@ from outlive.flows.turn.find_session import hold_session
 from outlive.flows.turn.hold_lease import Busy, Lease
 from outlive.flows.turn.hydrate_tree import hydrate_tree
 from outlive.protocols import AgentEvent, AgentTurn, SessionSeen, TurnDone
-from outlive.settings import load_settings
+from outlive.settings import Settings, load_settings
 from outlive.testing.wrappers import wrap
 from outlive.wiring import open_app
 
@@ -50,7 +50,7 @@ class OutliveEmbedded:
         self._lease: Lease | None = None
         self._clock = SpacedClock()
         self._stack = AsyncExitStack()
-        settings = load_settings(data=folder, workspaces=self._machine)
+        settings = self.settings(folder)
         app = await self._stack.enter_async_context(open_app(settings, agent=self._scribe))
         self._engine = replace(
             app.engine,
@@ -58,6 +58,10 @@ class OutliveEmbedded:
             table=wrap(app.engine.table, "table", _note),
             objects=wrap(app.engine.objects, "objects", _note),
         )
+
+    def settings(self, folder: Path) -> Settings:
+        """Where everything lies."""
+        return load_settings(data=folder, workspaces=self._machine)
 
     async def seed(self, turns: list[Turn]) -> None:
         parts = min(len(turns), SEED_TURNS)

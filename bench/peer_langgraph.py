@@ -8,39 +8,42 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from bench.contest import History
 from bench.workload import Message, Turn
 
-_CONFIG: RunnableConfig = {"configurable": {"thread_id": "bench"}}
 
+class LangGraph:
+    """A graph of one node on any saver."""
 
-class LangGraphSqlite:
-    """One SQLite file, default durability. WAL, with SQLite's default `synchronous=FULL`."""
+    _stack: ExitStack
+    _graph: Any
+    _thread = "bench"
 
-    async def open(self, folder: Path) -> None:
-        self._stack = ExitStack()
-        saver = self._stack.enter_context(SqliteSaver.from_conn_string(str(folder / "checkpoints.db")))
+    @property
+    def _config(self) -> RunnableConfig:
+        return {"configurable": {"thread_id": self._thread}}
+
+    def _compiled(self, saver: Any) -> Any:
         graph = StateGraph(MessagesState)
         graph.add_node("agent", self._answer)
         graph.add_edge(START, "agent")
         graph.add_edge("agent", END)
-        self._graph = graph.compile(checkpointer=saver)
+        return graph.compile(checkpointer=saver)
 
     async def seed(self, turns: list[Turn]) -> None:
         messages = [_message(message) for turn in turns for message in turn]
-        self._graph.update_state(_CONFIG, {"messages": messages})
+        self._graph.update_state(self._config, {"messages": messages})
 
     async def append_turn(self, user: Message, assistant: Message) -> None:
         # The saver writes what the graph tells it, so a turn is a run of the graph; the node stands for the model.
         self._reply = _message(assistant)
         given: Any = {"messages": [_message(user)]}
-        self._graph.invoke(given, _CONFIG)
+        self._graph.invoke(given, self._config)
 
     async def resume(self) -> History:
-        messages = self._graph.get_state(_CONFIG).values["messages"]
+        messages = self._graph.get_state(self._config).values["messages"]
         return History.of(str(message.content) for message in messages)
 
     async def close(self) -> None:
@@ -53,6 +56,17 @@ class LangGraphSqlite:
 def _message(message: Message) -> BaseMessage:
     made = HumanMessage if message.role == "user" else AIMessage
     return made(content=message.text, id=message.id)
+
+
+class LangGraphSqlite(LangGraph):
+    """One SQLite file, default durability. WAL, with SQLite's default `synchronous=FULL`."""
+
+    async def open(self, folder: Path) -> None:
+        from langgraph.checkpoint.sqlite import SqliteSaver
+
+        self._stack = ExitStack()
+        saver = self._stack.enter_context(SqliteSaver.from_conn_string(str(folder / "checkpoints.db")))
+        self._graph = self._compiled(saver)
 
 
 CONTESTANT = LangGraphSqlite

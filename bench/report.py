@@ -12,12 +12,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.contest import ENTRIES
+from bench.contest import ENTRIES, ON_SERVERS
 from bench.race import COUNTED_TURNS, REPEATED_RESUMES, Plan, Record
 from bench.workload import MESSAGE_BYTES
 
 Figures = dict[str, Any]
-_TITLES = {entry.name: entry.title for entry in ENTRIES}
+_TITLES = {entry.name: entry.title for entry in (*ENTRIES, *ON_SERVERS)}
 
 
 def figures(record: Record) -> Figures:

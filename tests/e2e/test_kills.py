@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ SLOW = script(
 class Machine:
     """One data folder, and workers that come and go."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, **settings: str) -> None:
         self.base = base
         self._workers: list[subprocess.Popen[str]] = []
         self._env = {
@@ -46,6 +47,7 @@ class Machine:
             "OUTLIVE_GRACE_SECONDS": "0.5",
             "OUTLIVE_FLUSH_SECONDS": "0.2",
         }
+        self._env |= {f"OUTLIVE_{name.upper()}": value for name, value in settings.items()}
         (base / "host").mkdir(mode=0o700)
 
     def run(self, *words: str) -> str:
@@ -53,9 +55,10 @@ class Machine:
         command = [sys.executable, "-m", "outlive", *words]
         return subprocess.run(command, env=self._env, capture_output=True, text=True, check=True, timeout=60).stdout
 
-    def worker(self) -> subprocess.Popen[str]:
-        """A worker for one turn."""
-        command = [sys.executable, "-m", "outlive", "worker", "--json", "--turns", "1"]
+    def worker(self, turns: int | None = 1) -> subprocess.Popen[str]:
+        """A worker for one turn, for so many, or for as long as it lives."""
+        limit = [] if turns is None else ["--turns", str(turns)]
+        command = [sys.executable, "-m", "outlive", "worker", "--json", *limit]
         started = subprocess.Popen(command, env=self._env, stdout=subprocess.PIPE, text=True)
         self._workers.append(started)
         return started
@@ -73,6 +76,11 @@ class Machine:
     def held_until(self) -> float | None:
         """When the lease of the one session runs out; None when it is free."""
         return json.loads(self.run("sessions", "show", "ada", "--json"))["session"]["line"]["held_until"]
+
+    def forget_trees(self) -> None:
+        """As on a machine that has never seen the sessions."""
+        for tree in (self.base / "host").iterdir():
+            shutil.rmtree(tree)
 
     def close(self) -> None:
         """End what is left."""

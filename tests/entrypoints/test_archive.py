@@ -33,3 +33,14 @@ def test_a_data_set_is_written_once(outlive: Outlive) -> None:
     assert outlive.ok("archive", "dataset", str(file))["redacted"]["email"] >= 1
     assert json.loads(file.read_text())["messages"][0]["content"] == "mail [email]"
     outlive.refused(2, "archive", "dataset", str(file))
+
+
+def test_an_archive_that_is_down_keeps_nobody_from_talking(outlive: Outlive) -> None:
+    """Turns and sweeps go on, `collect` and `doctor` say that it is down, and the doctor how many turns wait."""
+    outlive.monkeypatch.setenv("OUTLIVE_ARCHIVE", "postgresql://me@127.0.0.1:1/x")
+    outlive.say("one", "two")
+    assert "does not answer" in outlive.refused(1, "archive", "collect")["message"]
+    assert "does not answer" in outlive.ok("sweep")["archive_down"]
+    checks = {check["name"]: check for check in outlive("doctor", "--json").json["checks"]}
+    assert checks["archive"]["status"] == "fail"
+    assert "2 turns of tenant local are not in it yet" in str(checks["archive"])

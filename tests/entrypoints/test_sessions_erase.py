@@ -26,7 +26,7 @@ def test_people_get_a_receipt_too(outlive: Outlive) -> None:
     """Without `--json` there is a line per tier with what was found and what is left, and what is not covered."""
     outlive.say("x")
     done = outlive("sessions", "erase", "ada", "--yes")
-    assert [line.split()[-1] for line in done.out.splitlines()] == ["left", *"000000000"]
+    assert [line.split()[-1] for line in done.out.splitlines()] == ["left", *"0000000000"]
     assert "not covered: " in done.err
 
 

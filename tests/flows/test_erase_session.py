@@ -60,7 +60,7 @@ async def test_a_receipt_counts_what_was_there_and_what_is_left(world, session) 
     receipt = await erase(world, session)
     found = {tier.name: tier.found for tier in receipt.tiers}
     stored = {"mappings": 2, "tasks": 0, "packs": len(packs), "messages": 0, "records": 0, "heads": 1}
-    assert found == stored | {"debug logs": 0, "traces": 0, "files on this machine": 5}
+    assert found == stored | {"debug logs": 0, "traces": 0, "archived conversations": 0, "files on this machine": 5}
     assert {tier.left for tier in receipt.tiers} == {0}
     assert next(tier.bytes for tier in receipt.tiers if tier.name == "packs") == size
     assert (receipt.complete, receipt.erased) == (True, (session,))

@@ -14,6 +14,7 @@ from outlive.errors import Corrupt, SchemaTooNew
 SCHEMA = 1
 AUDIT = "archive/audit/"
 CONVERSATIONS = "archive/conversations/"
+CUT = "cut"
 START = "0" * 64
 """What the first segment names as the one before it."""
 REPAIR = "Somebody changed the archive: compare it with a backup."
@@ -90,6 +91,32 @@ def check_end(found: Tail, recorded: Tail) -> None:
         raise Corrupt(f"the audit log ends at {found.number}, {recorded.number} was recorded.", fix=REPAIR)
     if found.number == recorded.number and found.digest != recorded.digest:
         raise Corrupt(f"segment {found.number} is not the one that was recorded.", fix=REPAIR)
+
+
+def check_beginning(anchor: Tail, cuts: Sequence[Tail]) -> None:
+    """`Corrupt` when the log begins behind an anchor that no entry of it tells of: somebody else has cut it."""
+    if anchor not in cuts:
+        raise Corrupt(f"nothing in the audit log says that it was cut at segment {anchor.number}.", fix=REPAIR)
+
+
+def cut_entry(anchor: Tail, now: float) -> Entry:
+    """What the log keeps of its own cut: which segment was the last to go."""
+    return {"kind": CUT, "at": now, "number": anchor.number, "digest": anchor.digest}
+
+
+def cuts_in(entries: Iterable[Entry]) -> list[Tail]:
+    """The cuts that these entries tell of."""
+    return [Tail(entry["number"], entry["digest"]) for entry in entries if entry.get("kind") == CUT]
+
+
+def is_over(segment: Segment, before: float) -> bool:
+    """Whether every entry is older than that."""
+    return all(entry["at"] < before for entry in segment.entries)
+
+
+def is_only_cuts(segment: Segment) -> bool:
+    """Whether it says nothing but that the log was cut."""
+    return all(entry.get("kind") == CUT for entry in segment.entries)
 
 
 def turn_entry(session_id: str, line: LedgerLine) -> Entry:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncGenerator
 from dataclasses import asdict, dataclass, replace
+from typing import Protocol
 
 from outlive.core.keys import SessionId
 from outlive.core.records import AgentEvent, SessionSeen, TextPart, ToolFinished, ToolStarted, TurnDone
@@ -43,6 +45,25 @@ class LiveState:
         return self.finished or self.failed
 
 
+class Broadcast(Protocol):
+    """Passes messages on to whoever listens at this moment: nothing is kept, and each may be lost."""
+
+    async def publish(self, topic: str, body: bytes) -> None:
+        """Tell it to those who listen; `Unavailable` when it cannot be told."""
+        ...
+
+    def listen(self, topic: str) -> AsyncGenerator[bytes, None]:
+        """What is published from now on, until it is closed; an empty one first, once it listens.
+
+        Raises `Unavailable` when the connection is lost: what was published meanwhile is not heard.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back what was opened; idempotent."""
+        ...
+
+
 def advanced(state: LiveState, event: AgentEvent, now: float) -> LiveState:
     """The state after an event of the agent; the same one when nothing is to be seen of it."""
     newer = replace(state, revision=state.revision + 1, at=now)
@@ -67,6 +88,20 @@ def ended(state: LiveState, text: str | None, now: float) -> LiveState:
 def live_key(session_id: SessionId) -> str:
     """Where a session's live text lies, below the tenant."""
     return f"{LIVE}{session_id}"
+
+
+def live_topic(tenant: str, session_id: SessionId) -> str:
+    """Under which name a session's live text is passed on."""
+    return f"{tenant}/{live_key(session_id)}"
+
+
+def is_newer(state: LiveState, than: LiveState | None) -> bool:
+    """Whether a reader who has seen the other one has not seen this."""
+    if than is None:
+        return True
+    if state.message_id == than.message_id and state.at >= than.at and not than.ended:
+        return state.revision > than.revision
+    return state.at > than.at
 
 
 def encode_live(state: LiveState) -> bytes:

@@ -13,6 +13,8 @@ from outlive.core.keys import MAX_MESSAGE_ID_BYTES, check_part, quote_part
 from outlive.errors import Corrupt, Invalid, SchemaTooNew
 
 SCHEMA = 1
+ENTRIES = "tool#"
+"""What every record of a result starts with."""
 MIN_TTL, MAX_TTL = 300.0, 3600.0
 """5 to 60 minutes, the original design's range, in seconds."""
 INLINE_BYTES = 16 * 1024

@@ -28,6 +28,9 @@ from outlive.entrypoints.commands.chat import chat
 from outlive.entrypoints.commands.cost import cost
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
+from outlive.entrypoints.commands.keys_destroy import keys_destroy
+from outlive.entrypoints.commands.keys_rotate import keys_rotate
+from outlive.entrypoints.commands.keys_show import keys_show
 from outlive.entrypoints.commands.limits_set import limits_set
 from outlive.entrypoints.commands.limits_show import limits_show
 from outlive.entrypoints.commands.limits_start import limits_start
@@ -139,6 +142,7 @@ LINK: Commands = {"create": link_create, "redeem": link_redeem, "list": link_lis
 SCHEDULE: Commands = {"add": schedule_add, "list": schedule_list, "remove": schedule_remove}
 
 ARCHIVE: Commands = {"collect": archive_collect, "verify": archive_verify, "dataset": archive_dataset}
+KEYS: Commands = {"show": keys_show, "rotate": keys_rotate, "destroy": keys_destroy}
 STATE: Commands = {"get": state_get, "patch": state_patch, "history": state_history}
 PREFERENCES: Commands = {"get": preferences_get, "patch": preferences_patch, "erase": preferences_erase}
 CACHE: Commands = {"stats": cache_stats, "invalidate": cache_invalidate}
@@ -189,6 +193,7 @@ app.add_typer(
 )
 app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go on with it.")
 app.add_typer(_group(ARCHIVE), name="archive", help="Keep what happened, prove that it was not changed, learn from it.")
+app.add_typer(_group(KEYS), name="keys", help="The keys a tenant's data is encrypted with.")
 telegram = _group(TELEGRAM)
 telegram.add_typer(
     _group(WEBHOOK), name="webhook", help="Let Telegram send updates to a URL instead of polling for them."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from outlive.core.compaction import DEFAULT_LIMIT
 from outlive.core.controls import WhileBusy
 from outlive.core.quotas import Quotas
+from outlive.core.retention import Retention
 from outlive.core.state import StateSchema
 from outlive.core.state_filter import BUDGET, StateRules
 from outlive.core.turns import CrashPolicy
@@ -16,7 +17,7 @@ from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.flows.turn.live_texts import LiveTexts
 from outlive.flows.turn.running_turns import RunningTurns
 from outlive.flows.turn.share_dictionary import Dictionaries
-from outlive.protocols import Agent, Channel, Clock, NewId, Objects, Queue, Table, Workspaces
+from outlive.protocols import Agent, Broadcast, Channel, Clock, NewId, Objects, Queue, Table, TenantKeys, Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class Policy:
     """Whether the user's preferences go with a message, too: one more read of the table for each turn."""
     approval_seconds: float = 1800.0
     """How long a tool call waits for a person before it is no longer to be allowed."""
+    retention: Retention = field(default_factory=Retention)
+    """How long each class of what is kept beside the sessions is kept."""
     approvers: tuple[str, ...] = ()
     """Senders who may answer every question, beside the one whose message led to it."""
 
@@ -95,9 +98,15 @@ class Engine:
     controls: Controls = field(default_factory=Controls)
     running: RunningTurns = field(default_factory=RunningTurns)
     live: LiveTexts = field(default_factory=LiveTexts)
+    archive: Objects | None = None
+    """Where the archive is kept; None for the objects."""
+    keys: TenantKeys | None = None
+    """With which the stores seal what they keep; None where they do not."""
+    broadcast: Broadcast | None = None
+    """Passes live text on to other processes at once; None where they read the record."""
     told: set[str] = field(default_factory=set)
     """Dead letters whose senders are known to have been told."""
 
     def stores(self, tenant: str) -> TenantStores:
         """The stores, opened for a tenant."""
-        return open_stores(self.table, self.objects, tenant)
+        return open_stores(self.table, self.objects, tenant, self.archive)

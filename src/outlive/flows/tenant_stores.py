@@ -16,12 +16,18 @@ class TenantStores:
     tenant: Tenant
     table: Table
     objects: Objects
+    archive: Objects
+    """Where the audit log and the conversations are kept; the objects themselves, unless they have a place of their
+    own."""
 
 
-def open_stores(table: Table, objects: Objects, tenant: str) -> TenantStores:
-    """Open both for a tenant; `Invalid` when the tenant's name is not valid."""
+def open_stores(table: Table, objects: Objects, tenant: str, archive: Objects | None = None) -> TenantStores:
+    """Open all for a tenant; `Invalid` when the tenant's name is not valid."""
     checked = parse_tenant(tenant)
-    return TenantStores(checked, _TenantTable(table, f"{checked}/"), _TenantObjects(objects, f"{checked}/"))
+    prefix = f"{checked}/"
+    own = _TenantObjects(objects, prefix)
+    kept = own if archive is None else _TenantObjects(archive, prefix)
+    return TenantStores(checked, _TenantTable(table, prefix), own, kept)
 
 
 class _TenantTable:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from outlive.flows.retry import counted_retries
+
 
 @dataclass(slots=True)
 class Step:
@@ -31,6 +33,8 @@ class Trace:
         step = Step(name, began=time.perf_counter())
         self.steps.append(step)
         try:
-            yield step
+            with counted_retries() as retries:
+                yield step
         finally:
             step.seconds = time.perf_counter() - step.began
+            step.found = "; ".join(part for part in (step.found, str(retries)) if part)

@@ -8,7 +8,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import ObjectStore
 
-from outlive.objects.keys import is_key
+from outlive.core.object_keys import is_key
 from outlive.protocols import Clock, ObjectInfo
 
 PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8)

@@ -12,8 +12,8 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from outlive.core.object_keys import is_segment
 from outlive.errors import Invalid
-from outlive.objects.keys import is_segment
 from outlive.protocols import ObjectInfo
 
 DRAFTS = "#drafts"

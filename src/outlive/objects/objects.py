@@ -13,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import HTTPStore, from_url
 
+from outlive.core.object_keys import check_key, check_prefix
 from outlive.errors import AlreadyExists, Invalid, NotFound, OutliveError, Unavailable
 from outlive.objects.bucket import Bucket
 from outlive.objects.folder import Folder
-from outlive.objects.keys import check_key, check_prefix
 from outlive.protocols import Clock, ObjectInfo
 
 RETRIES = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}

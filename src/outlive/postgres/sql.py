@@ -64,6 +64,16 @@ MIGRATIONS: Final[tuple[tuple[LiteralString, ...], ...]] = (
         """,
         "CREATE INDEX sent_by_time ON sent (sent_at)",
     ),
+    # To 2. Objects of the archive. Rows are inserted and deleted; nobody needs the right to update one.
+    (
+        """
+        CREATE TABLE objects (
+            key BYTEA PRIMARY KEY,
+            stored_at DOUBLE PRECISION NOT NULL,
+            body BYTEA NOT NULL
+        )
+        """,
+    ),
 )
 """Step n brings a database from schema n to n + 1; the length is the schema this outlive knows."""
 
@@ -127,6 +137,22 @@ SCAN_RECORDS: Final = """
     SELECT key, body, version, fence, owner, until, expires_at FROM records
     WHERE key >= %(prefix)s AND key > %(after)s ORDER BY key LIMIT %(limit)s
 """
+
+# ------------------------------------------------------------------------------------------- objects
+
+CREATE_OBJECT: Final = """
+    INSERT INTO objects (key, stored_at, body) VALUES (%(key)s, %(at)s, %(body)s)
+    ON CONFLICT (key) DO NOTHING RETURNING key
+"""
+
+READ_OBJECT: Final = "SELECT body FROM objects WHERE key = %(key)s"
+
+LIST_OBJECTS: Final = """
+    SELECT key, octet_length(body), stored_at FROM objects
+    WHERE key >= %(prefix)s AND key > %(after)s ORDER BY key LIMIT %(limit)s
+"""
+
+DELETE_OBJECTS: Final = "DELETE FROM objects WHERE key = ANY(%(keys)s) RETURNING key"
 
 # -------------------------------------------------------------------------------------------- queue
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, RedisError
 
 from outlive.core.limits import check_text
-from outlive.errors import Invalid, Unavailable
+from outlive.redis.client import PREFIX, open_client, place_of, translated
 
 TIMEOUT = 0.5
 """Seconds for a call: a cache that is slower than the object store behind it is none."""
-PREFIX = "outlive:"
 
 
 class RedisHotCache:
@@ -32,20 +27,8 @@ class RedisHotCache:
 
         A server that is not there is no error here: a hot cache may be down. `Invalid` for a URL that is none.
         """
-        parts = urlsplit(url)
-        place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-        if parts.scheme not in {"redis", "rediss", "unix"}:
-            raise Invalid(f"hot cache URL {place!r} is not supported.", fix="Use redis://HOST:PORT/DB.")
-        try:
-            client = Redis.from_url(
-                url,
-                socket_timeout=wait_seconds,
-                socket_connect_timeout=wait_seconds,
-                retry=Retry(NoBackoff(), 1),  # one more try on a fresh connection: the server may have been restarted
-            )
-        except ValueError as error:
-            raise Invalid(f"hot cache URL {place!r} is not valid: {error}.", fix="Use redis://HOST:PORT/DB.") from error
-        return cls(client, place)
+        client = open_client(url, "hot cache", wait_seconds=wait_seconds, connect_seconds=wait_seconds)
+        return cls(client, place_of(url))
 
     async def get(self, key: str) -> bytes | None:
         check_text("cache key", key)
@@ -70,14 +53,5 @@ class RedisHotCache:
     async def close(self) -> None:
         await self._client.aclose()
 
-    @asynccontextmanager
-    async def _translated(self) -> AsyncIterator[None]:
-        """The one place that knows what Redis's errors mean."""
-        try:
-            yield
-        except AuthenticationError as error:
-            fix = "Correct the user and password in the URL."
-            raise Unavailable(f"{self._place} refuses us: {error}.", original=error, fix=fix) from error
-        except (RedisError, OSError) as error:
-            fix = "Check that the server runs; until then everything is read from the object store."
-            raise Unavailable(f"{self._place} does not answer: {error}.", original=error, fix=fix) from error
+    def _translated(self) -> AbstractAsyncContextManager[None]:
+        return translated(self._place, "everything is read from the object store")

@@ -9,6 +9,7 @@ import pytest
 
 from outlive.errors import AlreadyExists, Conflict, Invalid, TooLarge, Unavailable, VersionConflict
 from outlive.protocols import Absent, At, Hold, Keep, Row, Table
+from outlive.testing.contract import needs
 from outlive.testing.table_contract import CALLS, LIMIT, NOW, TableContract, create, take, update
 from outlive.testing.table_lease import LeaseAndFence
 
@@ -229,6 +230,7 @@ class OddBytes(TableContract):
         assert read.body == body
         assert isinstance(read.body, bytes)
 
+    @needs("whole bodies")
     async def test_the_largest_body_is_stored_and_one_byte_more_is_not(self, table: Table) -> None:
         """A body of 256 KB is stored exactly; one byte more is `TooLarge` and changes nothing."""
         row = await create(table, "k", bytes(255 for _ in range(LIMIT)))

@@ -34,7 +34,7 @@ async def _tend(app: App) -> Mapping[str, Any]:
 async def _sweep(app: App) -> Mapping[str, Any]:
     """What was removed, in all; `damaged` names what needs a person. A tenant that fails keeps no other from it."""
     total: dict[str, Any] = {"tenants": 0, "sessions": 0, "packs_removed": 0, "bytes_removed": 0, "expired": 0}
-    total |= {"mappings": 0, "damaged": []}
+    total |= {"mappings": 0, "archived": 0, "archive_down": "", "damaged": [], "older_than_kept": {}}
     for tenant in await tenants(app):
         total["tenants"] += 1
         try:
@@ -47,6 +47,9 @@ async def _sweep(app: App) -> Mapping[str, Any]:
         total["bytes_removed"] += swept.removed_bytes
         total["expired"] += len(swept.expired)
         total["mappings"] += swept.mappings
+        total["archived"] += swept.archived
+        total["archive_down"] = total["archive_down"] or swept.archive_down
+        total["older_than_kept"] = _added(total["older_than_kept"], asdict(swept.retained))
         total["damaged"] += swept.damaged
     return total
 
@@ -62,3 +65,8 @@ async def tenants(app: App) -> list[Tenant]:
         except Invalid:
             continue  # records of all tenants together begin with an underscore
     return found
+
+
+def _added(total: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts with the same names, summed."""
+    return {name: total.get(name, 0) + count if isinstance(count, int) else count for name, count in more.items()}

@@ -44,10 +44,14 @@ def sweep(*, data: options.Data = None, tenant: options.Tenant = None, json: opt
             "tasks removed": swept.tasks,
             "unnamed notes removed": swept.notes,
             "expired records removed": swept.records,
+            "turns archived": swept.archived,
+            "older than they are kept": sum(asdict(swept.retained).values()),
             "replies delivered": retried.delivered,
-            "left, a turn runs in them": len(swept.held),
+            "left for later": len(swept.held),
         }
     )
+    if swept.archive_down:
+        say(f"the archive is down, and nothing is lost: {swept.archive_down}")
     for damage in swept.damaged:
         say(f"damaged: {damage}")
     return 1 if swept.damaged else 0

@@ -8,7 +8,7 @@ from functools import partial
 
 from outlive.entrypoints.doctor import agent_checks, aws_checks, machine_checks
 from outlive.entrypoints.doctor.findings import Check, Found, awaited, checked
-from outlive.entrypoints.doctor.store_checks import Sessions, ping, queue_depth
+from outlive.entrypoints.doctor.store_checks import Sessions, archive, ping, queue_depth
 from outlive.errors import OutliveError
 from outlive.settings import Settings
 from outlive.wiring import App, open_at_rest
@@ -46,6 +46,7 @@ def _of_stores(app: App) -> dict[str, Callable[[], Awaitable[Found]]]:
         "table": partial(ping, engine.table, settings.table_url),
         "queue": partial(ping, engine.queue, settings.queue_url),
         "objects": partial(ping, engine.objects, settings.objects_url),
+        "archive": partial(archive, app),
         "messages": partial(queue_depth, app),
         "sessions": sessions.readable,
         "leases": sessions.leases,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from outlive.core.keys import SessionId
 from outlive.core.sessions import Head, decode_head
 from outlive.entrypoints.doctor.findings import Found, fail, warn
-from outlive.errors import Corrupt
+from outlive.errors import Corrupt, Unavailable
+from outlive.flows.knowledge.keep_archive import count_waiting
 from outlive.flows.list_all import scan_all
 from outlive.flows.sessions.list_sessions import is_held
 from outlive.flows.turn.find_flushes import find_flushes
@@ -32,6 +33,20 @@ async def queue_depth(app: App) -> Found:
     depth = await app.engine.queue.depth()
     text = f"{depth.waiting} messages wait, {depth.in_flight} are with a worker, {depth.dead} are dead letters"
     return warn(text, "See `outlive queue dead`.") if depth.dead else Found(text)
+
+
+async def archive(app: App) -> Found:
+    """Whether it answers, and what waits to be put there."""
+    engine = app.engine
+    if engine.archive is None:
+        return Found("lies beside the other objects")
+    waiting = await count_waiting(engine, app.stores)
+    wait = f"{waiting} turns of tenant {app.stores.tenant} are not in it yet"
+    try:
+        await engine.archive.ping()
+    except Unavailable as error:
+        return fail(f"{error.message} {wait}", "Nothing is lost: the next `outlive archive collect` takes them.")
+    return Found(f"answers, {wait}")
 
 
 class Sessions:

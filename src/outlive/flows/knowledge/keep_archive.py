@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from outlive.core.audit_chain import (
     AUDIT,
-    CONVERSATIONS,
     Entry,
     Segment,
     Tail,
+    check_beginning,
     check_end,
     check_link,
     conversation_key,
+    cuts_in,
     decode_segment,
     digest_of,
     encode_segment,
+    is_only_cuts,
     newest_turns,
     segment_key,
     turn_entry,
@@ -28,16 +29,16 @@ from outlive.core.ledger import LedgerLine, encode_line
 from outlive.core.sessions import decode_head
 from outlive.errors import AlreadyExists, Conflict, Corrupt, NotFound
 from outlive.flows.engine import Engine
+from outlive.flows.knowledge.audit_ends import record_tail, recorded_anchor, recorded_tail, write_end
 from outlive.flows.list_all import list_all
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.retry import put_once, retrying
 from outlive.flows.sessions.find_sessions import id_of, scan_heads
-from outlive.flows.sessions.sweep_session import remove_objects
+from outlive.flows.sessions.sweep_session import conversations_of, remove_from
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.read_ledger import read_lines
-from outlive.protocols import Absent, At, Expected, Keep, Row
+from outlive.protocols import Row
 
-TAIL = "archive/tail"
 PLACES = "archive/turns/"
 """Session -> the newest turn that is in the archive."""
 SEGMENT_ENTRIES = 500
@@ -62,6 +63,8 @@ class Verified:
     entries: int
     digest: str
     """Of the newest segment: write it down elsewhere, and nobody can rewrite the log unseen."""
+    cut: int = 0
+    """Segments at the beginning that retention has removed."""
 
 
 async def append_audit(engine: Engine, stores: TenantStores, entries: Sequence[Entry]) -> Tail:
@@ -74,12 +77,12 @@ async def append_audit(engine: Engine, stores: TenantStores, entries: Sequence[E
         segment = Segment(tail.number + 1, tail.digest, tuple(entries))
         raw = encode_segment(segment)
         try:
-            await put_once(stores.objects, segment_key(segment.number), raw, engine.clock)
+            await put_once(stores.archive, segment_key(segment.number), raw, engine.clock)
         except AlreadyExists:
-            tail = await _step(engine, stores, tail)
+            tail = await step_on(engine, stores, tail)
             continue
         tail = Tail(segment.number, digest_of(raw))
-        await _record_tail(engine, stores, tail)
+        await record_tail(engine, stores, tail)
         return tail
     raise Conflict("the audit log is written by too many at once.", fix="Try again.")
 
@@ -89,6 +92,7 @@ async def read_audit(
 ) -> tuple[list[Entry], int]:
     """Entries of the segments behind `after`, until there are `limit` or more, and the number to go on from."""
     found: list[Entry] = []
+    after = max(after, (await recorded_anchor(engine, stores)).number)
     while len(found) < limit:
         try:
             segment = await _segment(engine, stores, after + 1)
@@ -100,20 +104,27 @@ async def read_audit(
 
 
 async def verify_audit(engine: Engine, stores: TenantStores, *, progress: Progress = unwatched) -> Verified:
-    """Read the whole log and check every link; `Corrupt` names the first segment that is not as it was written."""
-    recorded = await _recorded(engine, stores)
-    names = [info.key for info in await list_all(stores.objects, AUDIT, engine.clock)]
-    tail, entries = Tail(), 0
+    """Read the whole log and check every link; `Corrupt` names the first segment that is not as it was written.
+
+    A log whose beginning was cut off by retention begins at the recorded anchor, and has to say itself that it was cut.
+    """
+    recorded, anchor = await recorded_tail(engine, stores), await recorded_anchor(engine, stores)
+    names = [info.key for info in await list_all(stores.archive, AUDIT, engine.clock)]
+    tail, entries, cuts = anchor, 0, [Tail()]
     for number, name in enumerate(names, start=1):
-        raw = await retrying(lambda name=name: stores.objects.get(name), engine.clock)  # type: ignore[misc]
+        if name <= segment_key(anchor.number):
+            continue  # a cut that was cut off had not removed it yet
+        raw = await retrying(lambda name=name: stores.archive.get(name), engine.clock)  # type: ignore[misc]
         segment = decode_segment(raw, name)
         if name != segment_key(segment.number):
             raise Corrupt(f"{name} holds segment {segment.number}.", fix="Compare the archive with a backup.")
         tail = check_link(raw, segment, tail, name)
         entries += len(segment.entries)
+        cuts += cuts_in(segment.entries)
         progress(number, len(names))
     check_end(tail, recorded)
-    return Verified(tail.number, entries, tail.digest)
+    check_beginning(anchor, cuts)
+    return Verified(tail.number - anchor.number, entries, tail.digest, anchor.number)
 
 
 async def collect_turns(engine: Engine, stores: TenantStores, *, progress: Progress = unwatched) -> Collected:
@@ -123,7 +134,7 @@ async def collect_turns(engine: Engine, stores: TenantStores, *, progress: Progr
     the next one goes on without a gap; two at once put a turn in twice at most, under the same numbers.
     """
     heads = await scan_heads(engine, stores)
-    await _settle_last(engine, stores)
+    await settle_last(engine, stores)
     batch = _Batch(engine, stores)
     damaged: list[str] = []
     for number, row in enumerate(heads, start=1):
@@ -136,13 +147,23 @@ async def collect_turns(engine: Engine, stores: TenantStores, *, progress: Progr
     return Collected(batch.sessions, batch.turns, tuple(damaged))
 
 
+async def count_waiting(engine: Engine, stores: TenantStores) -> int:
+    """Turns that are not in the archive yet; heads that cannot be read are left to others to tell of."""
+    waiting = 0
+    for row in await scan_heads(engine, stores):
+        with suppress(Corrupt):
+            head = decode_head(row.body, row.key)
+            waiting += max(head.summary.turns - await _place(engine, stores, head.session_id), 0)
+    return waiting
+
+
 async def remove_conversations(engine: Engine, stores: TenantStores, session_id: SessionId) -> int:
     """Remove what the archive keeps of a session's text, and return how many objects that were.
 
     The log keeps that it existed: it holds no content.
     """
-    found = await list_all(stores.objects, f"{CONVERSATIONS}{session_id}/", engine.clock)
-    await remove_objects(engine, stores, [info.key for info in found])
+    found = await conversations_of(engine, stores, session_id)
+    await remove_from(stores.archive, engine.clock, [info.key for info in found])
     return len(found)
 
 
@@ -160,7 +181,7 @@ class _Batch:
             return
         content = b"".join(map(encode_line, lines))
         with suppress(AlreadyExists):  # a collection that was cut off, or another one, has put the same turns there
-            await put_once(self.stores.objects, conversation_key(session_id, lines), content, self.engine.clock)
+            await put_once(self.stores.archive, conversation_key(session_id, lines), content, self.engine.clock)
         self._entries += [turn_entry(session_id, line) for line in lines]
         self.sessions += 1
         self.turns += len(lines)
@@ -188,13 +209,18 @@ async def _place(engine: Engine, stores: TenantStores, session_id: str) -> int:
     return int(row.body) if row else 0
 
 
-async def _settle_last(engine: Engine, stores: TenantStores) -> None:
-    """A collection that died behind its segment had not said so in the sessions' places: the segment does."""
-    tail = await _tail(engine, stores)
-    if tail.number:
-        name = segment_key(tail.number)
-        raw = await retrying(lambda: stores.objects.get(name), engine.clock)
-        await _settle(engine, stores, decode_segment(raw, name).entries)
+async def settle_last(engine: Engine, stores: TenantStores) -> None:
+    """A collection that died behind its segment had not said so in the sessions' places: the segment does.
+
+    Behind it there may be segments that tell of cuts, and of nothing else.
+    """
+    number, anchor = (await _tail(engine, stores)).number, (await recorded_anchor(engine, stores)).number
+    while number > anchor:
+        segment = await _segment(engine, stores, number)
+        await _settle(engine, stores, segment.entries)
+        if not is_only_cuts(segment):
+            return
+        number -= 1
 
 
 async def _settle(engine: Engine, stores: TenantStores, entries: Sequence[Entry]) -> None:
@@ -202,48 +228,26 @@ async def _settle(engine: Engine, stores: TenantStores, entries: Sequence[Entry]
         key = PLACES + session_id
         row = await retrying(lambda key=key: stores.table.read(key), engine.clock)  # type: ignore[misc]
         if row is None or int(row.body) < turn:
-            await _write(engine, stores, key, row, str(turn).encode())
+            await write_end(engine, stores, key, row, str(turn).encode())
 
 
 async def _tail(engine: Engine, stores: TenantStores) -> Tail:
     """The end of the chain: from where it was recorded last, and then as far as it goes."""
-    tail = await _recorded(engine, stores)
+    tail = await recorded_tail(engine, stores)
     while True:
         try:
-            tail = await _step(engine, stores, tail)
+            tail = await step_on(engine, stores, tail)
         except NotFound:
             return tail
 
 
-async def _step(engine: Engine, stores: TenantStores, tail: Tail) -> Tail:
+async def step_on(engine: Engine, stores: TenantStores, tail: Tail) -> Tail:
     """One segment on; `NotFound` at the end."""
     name = segment_key(tail.number + 1)
-    raw = await retrying(lambda: stores.objects.get(name), engine.clock)
+    raw = await retrying(lambda: stores.archive.get(name), engine.clock)
     return check_link(raw, decode_segment(raw, name), tail, name)
 
 
 async def _segment(engine: Engine, stores: TenantStores, number: int) -> Segment:
     name = segment_key(number)
-    return decode_segment(await retrying(lambda: stores.objects.get(name), engine.clock), name)
-
-
-async def _recorded(engine: Engine, stores: TenantStores) -> Tail:
-    row = await retrying(lambda: stores.table.read(TAIL), engine.clock)
-    return Tail(**json.loads(row.body)) if row else Tail()
-
-
-async def _record_tail(engine: Engine, stores: TenantStores, tail: Tail) -> None:
-    """So that the next append finds the end, and a chain that was cut is found out. Somebody who is further on wins."""
-    row = await retrying(lambda: stores.table.read(TAIL), engine.clock)
-    if row is None or json.loads(row.body)["number"] < tail.number:
-        await _write(engine, stores, TAIL, row, json.dumps({"number": tail.number, "digest": tail.digest}).encode())
-
-
-async def _write(engine: Engine, stores: TenantStores, key: str, row: Row | None, body: bytes) -> None:
-    expected: Expected = Absent() if row is None else At(row.version, row.fence)
-
-    async def write() -> None:
-        await stores.table.write(key, body, expected=expected, lease=Keep(), expires_at=None)
-
-    with suppress(Conflict):  # another one has written it, or our own unanswered try has
-        await retrying(write, engine.clock)
+    return decode_segment(await retrying(lambda: stores.archive.get(name), engine.clock), name)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from outlive.core.keys import SessionId, parse_session_id
-from outlive.errors import Conflict, Invalid
+from outlive.core.outbox import OUTBOXES
+from outlive.core.schedules import SCHEDULES
+from outlive.core.tenant_keys import KeyRecord
+from outlive.errors import Conflict, Invalid, VersionConflict
+from outlive.flows.delivery.tell_dead import TOLD
 from outlive.flows.engine import Engine
 from outlive.flows.list_all import list_all, scan_all
 from outlive.flows.progress import Progress, unwatched
+from outlive.flows.retry import retrying
 from outlive.flows.sessions.erase_session import (
     Found,
     Receipt,
@@ -24,8 +30,9 @@ from outlive.flows.sessions.erase_session import (
 )
 from outlive.flows.sessions.find_sessions import sessions_of_tenant, sessions_of_user
 from outlive.flows.sessions.scan_mappings import Pointer, remove_row, scan_mappings
-from outlive.flows.sessions.sweep_session import remove_objects
+from outlive.flows.sessions.sweep_session import remove_from
 from outlive.flows.tenant_stores import TenantStores
+from outlive.protocols import At, ObjectInfo, Objects, Row, TenantKeys
 
 SESSIONS = "sessions/"
 
@@ -53,7 +60,50 @@ async def erase_tenant(
     """Erase every session of the tenant, then whatever else lies below its prefix, dictionaries included.
 
     While a session is left alone because a turn runs in it, the rest below the prefix stays as well: it may need it.
+    Where the stores are encrypted the tenant's keys are destroyed in the end, and with them every backup; nothing is
+    written for the tenant meanwhile.
     """
+    if engine.keys is None:
+        return await _erase_tenant(engine, stores, force=force, progress=progress)
+    return await _erase_sealed(engine, engine.keys, stores, force=force, progress=progress)
+
+
+async def _erase_sealed(
+    engine: Engine, keys: TenantKeys, stores: TenantStores, *, force: bool, progress: Progress
+) -> Receipt:
+    """Others stop writing first: what they sealed with a key that is then destroyed would be lost."""
+    await keys.close_tenant(stores.tenant)
+    before = await keys.show(stores.tenant)
+    if before.status == "destroyed":  # nothing can be read any more, so nothing is taken apart
+        done = replace(receipt([], [], []), tiers=tuple(await _erase_rest(engine, stores)))
+    else:
+        done = await _erase_or_reopen(engine, keys, stores, force=force, progress=progress)
+    if done.complete:
+        done = replace(done, tiers=(*done.tiers, await _destroy(keys, stores, before)))
+    if done.complete or before.status != "destroyed":
+        await keys.reopen(stores.tenant)
+    return done
+
+
+async def _destroy(keys: TenantKeys, stores: TenantStores, before: KeyRecord) -> Tier:
+    live = [key for key in before.keys if key.destroyed_at is None]
+    after = await keys.destroy(stores.tenant)
+    left = sum(key.destroyed_at is None for key in after.keys)
+    return Tier("keys", len(live), sum(len(key.raw) for key in live), left)
+
+
+async def _erase_or_reopen(
+    engine: Engine, keys: TenantKeys, stores: TenantStores, *, force: bool, progress: Progress
+) -> Receipt:
+    """An erase that fails leaves the tenant as one without encryption would be: with what is left, and in use."""
+    try:
+        return await _erase_tenant(engine, stores, force=force, progress=progress)
+    except BaseException:
+        await asyncio.shield(keys.reopen(stores.tenant))
+        raise
+
+
+async def _erase_tenant(engine: Engine, stores: TenantStores, *, force: bool, progress: Progress) -> Receipt:
     ids = set(await sessions_of_tenant(engine, stores)) | set(await sessions_with_packs(engine, stores))
     done = await _erase_all(engine, stores, sorted(ids), force=force, progress=progress)
     return done if done.held else replace(done, tiers=(*done.tiers, *await _erase_rest(engine, stores)))
@@ -101,11 +151,37 @@ async def _erase_rest(engine: Engine, stores: TenantStores) -> list[Tier]:
     rows = await scan_all(stores.table, "", engine.clock)
     for row in rows:
         await remove_row(engine, stores, row)
-    objects = await list_all(stores.objects, "", engine.clock)
-    await remove_objects(engine, stores, [info.key for info in objects])
-    rows_left = len(await scan_all(stores.table, "", engine.clock))
-    objects_left = len(await list_all(stores.objects, "", engine.clock))
+    served = await _served(engine, stores)
+    for row in served:
+        await _remove_served(engine, row)
+    objects, objects_left = await _remove_all(engine, stores.objects)
+    archived, archived_left = ([], 0) if engine.archive is None else await _remove_all(engine, stores.archive)
+    rows = [*rows, *served]
+    rows_left = len(await scan_all(stores.table, "", engine.clock)) + len(await _served(engine, stores))
     return [
         Tier("other records", len(rows), sum(len(row.body) for row in rows), rows_left),
         Tier("other objects", len(objects), sum(info.size for info in objects), objects_left),
+        Tier("archive", len(archived), sum(info.size for info in archived), archived_left),
     ]
+
+
+async def _remove_all(engine: Engine, objects: Objects) -> tuple[list[ObjectInfo], int]:
+    """Every object below the tenant's prefix, and how many there are after they were removed."""
+    found = await list_all(objects, "", engine.clock)
+    await remove_from(objects, engine.clock, [info.key for info in found])
+    return found, len(await list_all(objects, "", engine.clock))
+
+
+async def _served(engine: Engine, stores: TenantStores) -> list[Row]:
+    """What workers do for the tenant beside its turns: schedules, replies that wait, notes about dead letters."""
+    return [
+        row
+        for prefix in (SCHEDULES, OUTBOXES, TOLD)
+        for row in await scan_all(engine.table, f"{prefix}{stores.tenant}/", engine.clock)
+    ]
+
+
+async def _remove_served(engine: Engine, row: Row) -> None:
+    at = At(row.version, row.fence)
+    with suppress(VersionConflict):  # a worker has just dealt with it
+        await retrying(lambda: engine.table.delete(row.key, expected=at), engine.clock)

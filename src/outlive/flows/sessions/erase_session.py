@@ -22,7 +22,7 @@ from outlive.flows.sessions.find_tasks import tasks_of
 from outlive.flows.sessions.list_sessions import is_held
 from outlive.flows.sessions.scan_mappings import Pointer, pointers_to, remove_row
 from outlive.flows.sessions.session_notes import session_notes
-from outlive.flows.sessions.sweep_session import remove_objects
+from outlive.flows.sessions.sweep_session import conversations_of, remove_from, remove_objects
 from outlive.flows.sessions.walk_history import list_packs
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.hold_lease import Lease, release_quietly, renewed
@@ -34,7 +34,8 @@ from outlive.protocols import FileStat, ObjectInfo, Row, Workspace
 ROUNDS = 3
 """How often an erase looks again, and removes what came in between."""
 TIERS = (
-    "mappings", "tasks", "packs", "messages", "debug logs", "traces", "files on this machine", "records", "heads",
+    "mappings", "tasks", "packs", "messages", "debug logs", "traces", "archived conversations", "files on this machine",
+    "records", "heads",
 )  # fmt: skip
 NOT_COVERED = (
     "messages still in the queue (one that is delivered later starts a new, empty session)",
@@ -85,6 +86,8 @@ class Found:
     """Live text, stops, replies that were given up."""
     messages: StoredMessages = field(default_factory=StoredMessages)
     trace: Row | None = None
+    archived: Sequence[ObjectInfo] = ()
+    """Conversations; the audit log holds no content, and keeps that there was a session."""
 
     def sizes(self) -> dict[str, list[int]]:
         """Bytes of each thing found, by tier."""
@@ -96,7 +99,8 @@ class Found:
         notes = [len(row.body) for row in self.notes]
         traces = [len(self.trace.body)] if self.trace else []
         heads = [len(self.head.body)] if self.head else []
-        found = (mappings, tasks, packs, self.messages.sizes, logs, traces, files, notes, heads)
+        archived = [info.size for info in self.archived]
+        found = (mappings, tasks, packs, self.messages.sizes, logs, traces, archived, files, notes, heads)
         return dict(zip(TIERS, found, strict=True))
 
 
@@ -207,6 +211,7 @@ async def look(engine: Engine, stores: TenantStores, session_id: SessionId, poin
         notes=notes,
         messages=messages,
         trace=trace,
+        archived=await conversations_of(engine, stores, session_id),
     )
 
 
@@ -244,6 +249,7 @@ async def _remove(engine: Engine, stores: TenantStores, found: Found, progress: 
     for row in (*found.tasks, *found.notes, *([found.trace] if found.trace else [])):
         await remove_row(engine, stores, row)
     await remove_objects(engine, stores, [info.key for info in (*found.packs, *found.logs)], progress)
+    await remove_from(stores.archive, engine.clock, [info.key for info in found.archived])
     if found.messages.sizes:
         await delete_messages(engine, stores, found.session_id)
 

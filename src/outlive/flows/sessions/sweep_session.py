@@ -13,22 +13,24 @@ Why nothing that is needed can be hit (the reasons are tests in tests/flows/test
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from outlive.core.audit_chain import CONVERSATIONS
 from outlive.core.keys import SessionId, head_key
 from outlive.core.packs import PackName, parse_pack_name
 from outlive.core.sessions import Head, decode_head, settled
 from outlive.errors import Conflict, NotFound
 from outlive.flows.engine import Engine
-from outlive.flows.list_all import PAGE
+from outlive.flows.list_all import PAGE, list_all
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.walk_history import list_packs, walk_history
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.hold_lease import release_quietly
 from outlive.flows.turn.take_session import take_session
-from outlive.protocols import ObjectInfo
+from outlive.protocols import Clock, ObjectInfo, Objects
 
 GRACE = 3600.0
 """Seconds for which what a dead worker flushed waits for its message to come again."""
@@ -104,10 +106,20 @@ async def _disowned(engine: Engine, stores: TenantStores, head: Head, leftovers:
 
 async def remove_objects(engine: Engine, stores: TenantStores, keys: list[str], progress: Progress = unwatched) -> None:
     """Delete them, a page at a time; what is gone already is no error."""
+    await remove_from(stores.objects, engine.clock, keys, progress)
+
+
+async def remove_from(objects: Objects, clock: Clock, keys: Sequence[str], progress: Progress = unwatched) -> None:
+    """The same from any store."""
     for start in range(0, len(keys), PAGE):
         page = keys[start : start + PAGE]
-        await retrying(lambda page=page: stores.objects.delete(page), engine.clock)  # type: ignore[misc]
+        await retrying(lambda page=page: objects.delete(page), clock)  # type: ignore[misc]
         progress(min(start + PAGE, len(keys)), len(keys))
+
+
+async def conversations_of(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[ObjectInfo]:
+    """What the archive keeps of a session's text."""
+    return await list_all(stores.archive, f"{CONVERSATIONS}{session_id}/", engine.clock)
 
 
 def _version(name: PackName) -> int:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from outlive.core.keys import SessionId
 from outlive.core.sessions import Head, decode_head
 from outlive.core.turns import CLOCK_MARGIN
-from outlive.errors import Conflict, Corrupt, NotFound
+from outlive.errors import Conflict, Corrupt, NotFound, Unavailable
 from outlive.flows.engine import Engine
+from outlive.flows.knowledge.keep_archive import collect_turns
 from outlive.flows.knowledge.message_log import delete_messages, sessions_with_messages
 from outlive.flows.progress import Progress, unwatched
+from outlive.flows.sessions.apply_retention import Retained, apply_retention
 from outlive.flows.sessions.erase_many import sessions_with_packs
 from outlive.flows.sessions.erase_session import erase_held
 from outlive.flows.sessions.find_sessions import id_of, scan_heads, sessions_of_tenant
@@ -52,9 +54,15 @@ class TenantSwept:
     records: int = 0
     """Expired ones, removed: live text, stops, link codes, audit."""
     held: list[SessionId] = field(default_factory=list)
-    """Due for removal, but a turn runs in them."""
+    """Due for removal, but a turn runs in them, or the archive that has to have them first is down."""
     damaged: list[str] = field(default_factory=list)
     """What is wrong with sessions that could not be swept; they are left as they are."""
+    archived: int = 0
+    """Turns put into the archive, where it has a place of its own."""
+    archive_down: str = ""
+    """Why nothing could be put there: what is not in it yet is not erased."""
+    retained: Retained = field(default_factory=Retained)
+    """What was older than its class is kept."""
 
 
 async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progress = unwatched) -> TenantSwept:
@@ -63,6 +71,7 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     One session that is damaged or busy keeps nobody else's from being swept.
     """
     done = TenantSwept()
+    await _collect(engine, stores, done)
     heads = await scan_heads(engine, stores)
     pointers = await scan_mappings(engine, stores)
     for number, row in enumerate(heads, start=1):
@@ -81,14 +90,29 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     await remove_objects(engine, stores, unnamed)
     done.notes = len(unnamed)
     done.records = await sweep_notes(engine, stores)
+    if not done.archive_down:
+        done.retained = await apply_retention(engine, stores)
     return done
+
+
+async def _collect(engine: Engine, stores: TenantStores, done: TenantSwept) -> None:
+    """Sessions that are over are archived before they go; the ledgers keep the turns while the archive is down."""
+    if engine.archive is None:
+        return
+    try:
+        done.archived = (await collect_turns(engine, stores)).turns
+    except Unavailable as error:
+        done.archive_down = error.message
 
 
 async def _sweep(engine: Engine, stores: TenantStores, row: Row, pointers: list[Pointer], done: TenantSwept) -> None:
     own = [each for each in pointers if each.mapping.session_id == id_of(row)]
     reason = _reason_to_erase(decode_head(row.body, row.key), engine.clock.now(), is_pointed_at=bool(own))
-    if reason:
+    if reason == "expired" and done.archive_down:
+        done.held.append(id_of(row))
+    elif reason:
         await _erase(engine, stores, id_of(row), own, reason, done)
+    if reason:
         return
     swept = await sweep_session(engine, stores, id_of(row))
     done.sessions += 1

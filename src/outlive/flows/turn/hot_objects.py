@@ -26,11 +26,13 @@ class HotReads:
 
     hits: int = 0
     misses: int = 0
+    down: bool = False
+    """A read found the cache down, or it was left alone because it had been."""
 
     def __str__(self) -> str:
         """For a trace; empty where there is no hot tier, or nothing was read."""
         asked = self.hits + self.misses
-        return f", hot tier: {self.hits} of {asked}" if asked else ""
+        return f", hot tier: {'down, ' if self.down else ''}{self.hits} of {asked}" if asked else ""
 
 
 _READS: ContextVar[HotReads | None] = ContextVar("hot_reads", default=None)
@@ -96,11 +98,14 @@ class HotObjects:
         await self._objects.close()
 
     async def _copy(self, key: str) -> bytes | None:
+        reads = _READS.get() or HotReads()
         if self._clock.now() < self._pause_until:
+            reads.down = True
             return None
         try:
             stored = await self._cache.get(key)
         except Unavailable:
+            reads.down = True
             self._failed()
             return None
         if stored is None or stored[:_DIGEST] != _digest(key, stored[_DIGEST:]):

@@ -15,6 +15,7 @@ from outlive.flows.engine import Engine
 from outlive.flows.overwrite import write_over
 from outlive.flows.retry import retrying
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.tell_live import LiveTeller
 from outlive.protocols import AgentEvent, OnEvent, Row
 
 
@@ -29,14 +30,17 @@ async def shown_live(
     state = LiveState(session_id, str(inbound.key), inbound.message_id, engine.clock.now())
     live = LiveTurn(engine, state, on_event)
     channel = engine.channels.get(inbound.key.channel)
-    is_recorded = engine.policy.live or bool(getattr(channel, "pulls", False))
+    is_recorded = engine.policy.live or engine.broadcast is not None or bool(getattr(channel, "pulls", False))
     record = _Record(engine, stores, live)
     writing = asyncio.create_task(record.keep()) if is_recorded else None
+    told = LiveTeller(engine.broadcast, stores.tenant, engine.clock, lambda: live.state) if engine.broadcast else None
     try:
         yield live
     finally:
         if not live.state.ended:
             live.show(ended(live.state, None, engine.clock.now()))
+        if told is not None:
+            await told.end()
         if writing is not None:
             await record.end(writing)
 

@@ -1,0 +1,1 @@
+"""Encryption with a key per tenant, around a table and around objects (extra `encryption`)."""

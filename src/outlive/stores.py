@@ -1,0 +1,94 @@
+"""Everything that keeps something, opened by the settings: table, queue, objects, archive, keys."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from outlive.clock import SystemClock
+from outlive.databases import Databases, open_broadcast, open_hot_cache, open_key_ring, open_scoped
+from outlive.errors import Invalid
+from outlive.flows.turn.hot_objects import HotObjects
+from outlive.objects.objects import UrlObjects
+from outlive.protocols import Broadcast, Clock, Objects, Queue, Table, TenantKeys
+from outlive.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What an app works on."""
+
+    table: Table
+    queue: Queue
+    objects: Objects
+    archive: Objects | None = None
+    """A place of its own for the archive; None where it lies beside the other objects."""
+    keys: TenantKeys | None = None
+    broadcast: Broadcast | None = None
+
+
+async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
+    """Open all of them; `stack` closes what was opened. `Invalid` names a URL that is of no use."""
+    clock = SystemClock()
+    databases = Databases(stack)
+    table, objects = await _open_two(settings, databases, clock, stack)
+    queue = await databases.queue(settings.queue_url, clock)
+    cache = await open_hot_cache(settings.hot, clock)
+    if cache is not None:
+        stack.push_async_callback(cache.close)
+        objects = HotObjects(objects, cache, clock)
+    archive = await _open_archive(settings.archive, clock)
+    if archive is not None:
+        stack.push_async_callback(archive.close)
+    broadcast = await open_broadcast(settings.broadcast)
+    if broadcast is not None:
+        stack.push_async_callback(broadcast.close)
+    return await _sealed(Stores(table, queue, objects, archive, broadcast=broadcast), settings, databases, clock, stack)
+
+
+async def _open_two(
+    settings: Settings, databases: Databases, clock: Clock, stack: AsyncExitStack
+) -> tuple[Table, Objects]:
+    """Table and objects; where a role is taken for each turn, by credentials that reach one tenant."""
+    if settings.turn_role:
+        return await open_scoped(settings, clock, stack)
+    table = await databases.table(settings.table_url)
+    objects = await UrlObjects.open(settings.objects_url, clock=clock)
+    stack.push_async_callback(objects.close)
+    return table, objects
+
+
+async def _open_archive(url: str, clock: Clock) -> Objects | None:
+    """A database that is down is no error: it is connected to by the first call."""
+    if not url:
+        return None
+    if urlsplit(url).scheme not in {"postgresql", "postgres"}:
+        return await UrlObjects.open(url, clock=clock)
+    try:
+        from outlive.postgres.objects import PostgresObjects  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise Invalid("PostgreSQL needs its driver.", fix="Run `pip install 'outlive[postgres]'`.") from error
+    return PostgresObjects(url, clock)
+
+
+async def _sealed(
+    stores: Stores, settings: Settings, databases: Databases, clock: Clock, stack: AsyncExitStack
+) -> Stores:
+    """The same with every body sealed, where the settings ask for it; the hot tier inside keeps ciphertext."""
+    ring = await open_key_ring(settings, databases, clock, stack)
+    if ring is None:
+        return stores
+    from outlive.encryption.broadcast import EncryptedBroadcast  # noqa: PLC0415 - an extra
+    from outlive.encryption.objects import EncryptedObjects  # noqa: PLC0415 - an extra
+    from outlive.encryption.table import EncryptedTable  # noqa: PLC0415 - an extra
+
+    plain = settings.key_plain == "read"
+    return replace(
+        stores,
+        table=EncryptedTable(stores.table, ring, reads_plain=plain),
+        objects=EncryptedObjects(stores.objects, ring, reads_plain=plain),
+        archive=stores.archive and EncryptedObjects(stores.archive, ring, reads_plain=plain),
+        keys=ring,
+        broadcast=stores.broadcast and EncryptedBroadcast(stores.broadcast, ring),
+    )
