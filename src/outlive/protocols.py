@@ -6,10 +6,10 @@ the caller's own clock, never a server's: skew can cost time, never safety, beca
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from outlive.core.approvals import Approval, Decided, DeferredCall
 from outlive.core.messages import FileRef
@@ -284,6 +284,20 @@ class Workspaces(Protocol):
 
 
 # ---------------------------------------------------------------------------------------------- agent
+class ToolResults(Protocol):
+    """Results of tools that were kept for a while, of the tenant and profile that the turn belongs to."""
+
+    async def call(
+        self, tool: str, parameters: Mapping[str, Any], call: Callable[[], Awaitable[bytes]], *, ttl: float
+    ) -> bytes:
+        """The kept result of the tool for these parameters, or `call()`'s, kept for `ttl` seconds.
+
+        An error of `call` is passed on and never kept. Stores that are down fail no tool. `Invalid` for parameters
+        that are not JSON.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AgentTurn:
     """What an agent is asked to do."""
@@ -309,6 +323,8 @@ class AgentTurn:
     """What `keep` was told when this very tree was committed, if nothing has touched it since; otherwise empty."""
     tools: Sequence[AgentTool] = ()
     """Offered besides the agent's own, where the profile wants them; good for this turn alone."""
+    results: ToolResults | None = None
+    """What tools of the profile's servers have answered before, where the profile wants it kept; None: nothing."""
 
 
 class Agent(Protocol):

@@ -11,6 +11,7 @@ from outlive.core.quotas import Quotas
 from outlive.core.state import StateSchema
 from outlive.core.state_filter import BUDGET, StateRules
 from outlive.core.turns import CrashPolicy
+from outlive.flows.knowledge.tool_caches import ToolCaches
 from outlive.flows.limits.read_controls import Controls
 from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.flows.turn.live_texts import LiveTexts
@@ -95,6 +96,7 @@ class Engine:
     controls: Controls = field(default_factory=Controls)
     running: RunningTurns = field(default_factory=RunningTurns)
     live: LiveTexts = field(default_factory=LiveTexts)
+    tool_caches: ToolCaches = field(default_factory=ToolCaches)
     told: set[str] = field(default_factory=set)
     """Dead letters whose senders are known to have been told."""
 

@@ -49,6 +49,25 @@ class Stats:
     hits: int
 
 
+class _Flight:
+    """A call that one made and several may wait for; it is given up when none of them does any more."""
+
+    def __init__(self, task: asyncio.Future[Result]) -> None:
+        self.task = task
+        self.is_given_up = False
+        self._waiting = 0
+
+    async def result(self) -> Result:
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        finally:
+            self._waiting -= 1
+            if not self._waiting and not self.task.done():
+                self.is_given_up = True
+                self.task.cancel()
+
+
 class ToolCache:
     """The cache of one tenant; shared by all its workers, single flight within one of them.
 
@@ -57,7 +76,7 @@ class ToolCache:
 
     def __init__(self, stores: TenantStores, clock: Clock) -> None:
         self._stores, self._clock = stores, clock
-        self._flights: dict[CacheKey, asyncio.Future[Result]] = {}
+        self._flights: dict[CacheKey, _Flight] = {}
         self.hits = 0
         self.misses = 0
 
@@ -69,11 +88,11 @@ class ToolCache:
         """
         check_ttl(ttl)
         key = cache_key(profile, tool, parameters)
-        if (flight := self._flights.get(key)) is not None:
-            return await asyncio.shield(flight)
-        flight = self._flights[key] = asyncio.ensure_future(self._find_or_call(key, call, ttl))
-        flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        return await asyncio.shield(flight)
+        flight = self._flights.get(key)
+        if flight is None or flight.is_given_up:
+            flight = self._flights[key] = _Flight(asyncio.ensure_future(self._find_or_call(key, call, ttl)))
+            flight.task.add_done_callback(lambda task: self._landed(key, task))
+        return await flight.result()
 
     async def get(self, profile: str, tool: str, parameters: dict[str, Any]) -> bytes | None:
         """The kept result for these parameters, counted as a hit; None when there is none. Raises `Unavailable`."""
@@ -113,6 +132,11 @@ class ToolCache:
     async def hits_of(self, profile: str, tool: str, parameters: dict[str, Any]) -> int:
         """How often the result for these parameters was used."""
         return _number(await self._stores.table.read(cache_key(profile, tool, parameters).hits))
+
+    def _landed(self, key: CacheKey, task: asyncio.Future[Result]) -> None:
+        flight = self._flights.get(key)
+        if flight is not None and flight.task is task:
+            del self._flights[key]
 
     async def _find_or_call(self, key: CacheKey, call: Call, ttl: float) -> Result:
         generation: int | None = None
