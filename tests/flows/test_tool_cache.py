@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from outlive.core.tool_cache import MAX_TTL, MIN_TTL, cache_key, canonical
 from outlive.errors import Invalid, Unavailable
 from outlive.flows.knowledge.tool_cache import Result, ToolCache
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
 
 from .conftest import World
 
@@ -179,3 +180,18 @@ def test_different_parameters_differ(parameters: dict[str, Any]) -> None:
     """One more name makes another call; true and 1 are not the same."""
     assert canonical(parameters) != canonical({**parameters, "one more": 1})
     assert canonical({**parameters, "x": True}) != canonical({**parameters, "x": 1})
+
+
+async def test_a_sweep_removes_results_whose_time_is_over(world: World) -> None:
+    """The object of a large result and its record go after their time, and not before; hits go after a month."""
+    await ask(cache_of(world), Tool(b"x" * 20_000), city="Bern")
+    await ask(cache_of(world), Tool(), city="Bern")
+    assert (await sweep_tenant(world.worker(), world.stores)).results == 0
+    assert (await ask(cache_of(world), Tool(), city="Bern")).content == b"x" * 20_000
+    world.clock.advance(4 * 3600)
+    assert (await sweep_tenant(world.worker(), world.stores)).results == 1
+    left = [key for key in (*world.server.rows, *world.server.blobs) if "tool" in key]
+    assert left == [key for key in world.server.rows if "toolhits#" in key]
+    world.clock.advance(31 * 86400)
+    await sweep_tenant(world.worker(), world.stores)
+    assert not [key for key in (*world.server.rows, *world.server.blobs) if "tool" in key]

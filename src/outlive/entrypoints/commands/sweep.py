@@ -44,6 +44,7 @@ def sweep(*, data: options.Data = None, tenant: options.Tenant = None, json: opt
             "tasks removed": swept.tasks,
             "unnamed notes removed": swept.notes,
             "expired records removed": swept.records,
+            "tool results removed": swept.results,
             "replies delivered": retried.delivered,
             "left, a turn runs in them": len(swept.held),
         }

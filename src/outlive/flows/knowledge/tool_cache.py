@@ -9,24 +9,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from outlive.core.tool_cache import (
+    BLOBS,
+    HITS_TTL,
     INLINE_BYTES,
     MAX_BYTES,
     Cached,
     CacheKey,
+    blob_key,
     cache_key,
     check_ttl,
     decode_cached,
     encode_cached,
+    is_blob_over,
     result_digest,
     tool_prefixes,
 )
 from outlive.errors import AlreadyExists, Conflict, Corrupt, NotFound, TooLarge, Unavailable, VersionConflict
-from outlive.flows.list_all import scan_all
+from outlive.flows.list_all import list_all, scan_all
 from outlive.flows.retry import put_once
 from outlive.flows.tenant_stores import TenantStores
 from outlive.protocols import Absent, At, Clock, Expected, Keep, Row
 
-BLOBS = "toolcache/"
 ATTEMPTS = 100
 
 Call = Callable[[], Awaitable[bytes]]
@@ -161,7 +164,7 @@ class ToolCache:
         if found is not None:
             self.hits += 1
             with suppress(Unavailable, Conflict):
-                await self._count(key.hits)
+                await self._count(key.hits, expires_at=self._clock.now() + HITS_TTL)
         return found, generation
 
     def _is_alive(self, row: Row) -> bool:
@@ -182,7 +185,7 @@ class ToolCache:
 
     async def _keep(self, key: CacheKey, content: bytes, generation: int, ttl: float) -> None:
         digest, now = result_digest(content), self._clock.now()
-        inline, blob = (content, None) if len(content) <= INLINE_BYTES else (None, _blob_key(digest, now))
+        inline, blob = (content, None) if len(content) <= INLINE_BYTES else (None, blob_key(digest, now))
         if blob is not None:
             await put_once(self._stores.objects, blob, content, self._clock)
         body = encode_cached(Cached(key.parameters, generation, now, len(content), inline, blob, digest))
@@ -190,14 +193,14 @@ class ToolCache:
         expected: Expected = Absent() if row is None else At(row.version, row.fence)
         await self._stores.table.write(key.record, body, expected=expected, lease=Keep(), expires_at=now + ttl)
 
-    async def _count(self, name: str) -> None:
+    async def _count(self, name: str, *, expires_at: float | None = None) -> None:
         """Add one to a counter of its own, whoever else does so at the same moment."""
         for _ in range(ATTEMPTS):
             row = await self._stores.table.read(name)
             expected: Expected = Absent() if row is None else At(row.version, row.fence)
             body = str(_number(row) + 1).encode()
             with suppress(AlreadyExists, VersionConflict):
-                await self._stores.table.write(name, body, expected=expected, lease=Keep(), expires_at=None)
+                await self._stores.table.write(name, body, expected=expected, lease=Keep(), expires_at=expires_at)
                 return
         raise Conflict(f"counter {name} is written by too many at once.", fix="Try again.")
 
@@ -206,6 +209,7 @@ def _number(row: Row | None) -> int:
     return 0 if row is None else int(row.body)
 
 
-def _blob_key(digest: str, now: float) -> str:
-    """By the hour, so that old ones are found without reading any record."""
-    return f"{BLOBS}{int(now // 3600):08d}/{digest}"
+async def expired_results(stores: TenantStores, clock: Clock) -> list[str]:
+    """The objects of large results that no record names any more."""
+    found = await list_all(stores.objects, BLOBS, clock)
+    return [info.key for info in found if is_blob_over(info.key, clock.now())]

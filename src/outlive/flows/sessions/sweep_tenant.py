@@ -10,6 +10,7 @@ from outlive.core.turns import CLOCK_MARGIN
 from outlive.errors import Conflict, Corrupt, NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.knowledge.message_log import delete_messages, sessions_with_messages
+from outlive.flows.knowledge.tool_cache import expired_results
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.sessions.erase_many import sessions_with_packs
 from outlive.flows.sessions.erase_session import erase_held
@@ -50,7 +51,9 @@ class TenantSwept:
     notes: int = 0
     """Contents of the agents' memory that nothing names, removed."""
     records: int = 0
-    """Expired ones, removed: live text, stops, link codes, audit."""
+    """Expired ones, removed: live text, stops, link codes, audit, results of tools."""
+    results: int = 0
+    """Objects of large results of tools whose time is over, removed."""
     held: list[SessionId] = field(default_factory=list)
     """Due for removal, but a turn runs in them."""
     damaged: list[str] = field(default_factory=list)
@@ -81,6 +84,9 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     await remove_objects(engine, stores, unnamed)
     done.notes = len(unnamed)
     done.records = await sweep_notes(engine, stores)
+    over = await expired_results(stores, engine.clock)
+    await remove_objects(engine, stores, over)
+    done.results = len(over)
     return done
 
 
