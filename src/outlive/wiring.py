@@ -31,6 +31,7 @@ from outlive.core.turns import CrashPolicy
 from outlive.databases import Databases, embedded_file, open_hot_cache
 from outlive.errors import AgentFailed, Invalid
 from outlive.flows.engine import Engine, Policy
+from outlive.flows.limits.statistics import flush_statistics
 from outlive.flows.run_turn import Turn
 from outlive.flows.session_store.store import SessionStore
 from outlive.flows.tenant_stores import TenantStores
@@ -185,8 +186,10 @@ async def open_app(
             policy=_policy(chosen),
             channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack)},
         )
+        beside = replace(engine, table=table, objects=objects, queue=queue)
+        stack.push_async_callback(flush_statistics, beside)
         stack.push_async_callback(engine.agent.close)
-        yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))
+        yield App(chosen, engine, model, counts, beside)
 
 
 @asynccontextmanager

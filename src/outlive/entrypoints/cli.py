@@ -59,6 +59,7 @@ from outlive.entrypoints.commands.sessions_versions import sessions_versions
 from outlive.entrypoints.commands.state_get import state_get
 from outlive.entrypoints.commands.state_history import state_history
 from outlive.entrypoints.commands.state_patch import state_patch
+from outlive.entrypoints.commands.stats import stats
 from outlive.entrypoints.commands.sweep import sweep
 from outlive.entrypoints.commands.task_list import task_list
 from outlive.entrypoints.commands.task_send import task_send
@@ -100,6 +101,7 @@ COMMANDS: Commands = {
     "sweep": sweep,
     "cost": cost,
     "usage": usage,
+    "stats": stats,
     "mcp": mcp,
 }
 SESSIONS: Commands = {

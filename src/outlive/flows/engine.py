@@ -13,6 +13,7 @@ from outlive.core.state_filter import BUDGET, StateRules
 from outlive.core.turns import CrashPolicy
 from outlive.flows.knowledge.tool_caches import ToolCaches
 from outlive.flows.limits.read_controls import Controls
+from outlive.flows.tally import Tally
 from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.flows.turn.live_texts import LiveTexts
 from outlive.flows.turn.running_turns import RunningTurns
@@ -55,6 +56,8 @@ class Policy:
     """How often at most."""
     tend_seconds: float = 5.0
     """How often a worker looks for schedules and replies that are due."""
+    statistics_seconds: float = 60.0
+    """How often a process stores what it has counted for the statistics: as much may be lost when it dies."""
     give_up_seconds: float = 86400.0
     """How long after its first failure a reply is tried again."""
     quotas: Quotas = field(default_factory=Quotas)
@@ -97,6 +100,8 @@ class Engine:
     running: RunningTurns = field(default_factory=RunningTurns)
     live: LiveTexts = field(default_factory=LiveTexts)
     tool_caches: ToolCaches = field(default_factory=ToolCaches)
+    tally: Tally = field(default_factory=Tally)
+    """What the statistics have not been told yet."""
     told: set[str] = field(default_factory=set)
     """Dead letters whose senders are known to have been told."""
 

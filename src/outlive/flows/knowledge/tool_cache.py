@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from outlive.core.statistics import Figures
 from outlive.core.tool_cache import (
     BLOBS,
     HITS_TTL,
@@ -27,6 +28,7 @@ from outlive.core.tool_cache import (
 from outlive.errors import AlreadyExists, Conflict, Corrupt, NotFound, TooLarge, Unavailable, VersionConflict
 from outlive.flows.list_all import list_all, scan_all
 from outlive.flows.retry import put_once
+from outlive.flows.tally import Tally
 from outlive.flows.tenant_stores import TenantStores
 from outlive.protocols import Absent, At, Clock, Expected, Keep, Row
 
@@ -77,8 +79,9 @@ class ToolCache:
     A store that fails never fails the tool: the call is made, and nothing is kept. Errors of the tool are never kept.
     """
 
-    def __init__(self, stores: TenantStores, clock: Clock) -> None:
-        self._stores, self._clock = stores, clock
+    def __init__(self, stores: TenantStores, clock: Clock, tally: Tally | None = None) -> None:
+        """`tally` is told of what the tenant's statistics count."""
+        self._stores, self._clock, self._tally = stores, clock, tally
         self._flights: dict[CacheKey, _Flight] = {}
         self.hits = 0
         self.misses = 0
@@ -131,6 +134,7 @@ class ToolCache:
         if row is not None:
             with suppress(VersionConflict):  # gone, or asked anew, meanwhile
                 await self._stores.table.delete(row.key, expected=At(row.version, row.fence))
+                self._note(Figures(cache_entries=-1, cache_bytes=-_size(row)))
 
     async def hits_of(self, profile: str, tool: str, parameters: dict[str, Any]) -> int:
         """How often the result for these parameters was used."""
@@ -148,6 +152,7 @@ class ToolCache:
             if found is not None:
                 return Result(found, is_cached=True)
         self.misses += 1
+        self._note(Figures(cache_misses=1))
         content = await call()
         if generation is not None and len(content) <= MAX_BYTES:
             with suppress(Unavailable, Conflict):
@@ -163,6 +168,7 @@ class ToolCache:
         found = await self._found(key, row, generation)
         if found is not None:
             self.hits += 1
+            self._note(Figures(cache_hits=1))
             with suppress(Unavailable, Conflict):
                 await self._count(key.hits, expires_at=self._clock.now() + HITS_TTL)
         return found, generation
@@ -192,6 +198,12 @@ class ToolCache:
         row = await self._stores.table.read(key.record)
         expected: Expected = Absent() if row is None else At(row.version, row.fence)
         await self._stores.table.write(key.record, body, expected=expected, lease=Keep(), expires_at=now + ttl)
+        before = _size(row)
+        self._note(Figures(cache_entries=0 if row else 1, cache_bytes=len(content) - before))
+
+    def _note(self, figures: Figures) -> None:
+        if self._tally is not None:
+            self._tally.add(self._stores.tenant, figures, self._clock.now())
 
     async def _count(self, name: str, *, expires_at: float | None = None) -> None:
         """Add one to a counter of its own, whoever else does so at the same moment."""
@@ -203,6 +215,13 @@ class ToolCache:
                 await self._stores.table.write(name, body, expected=expected, lease=Keep(), expires_at=expires_at)
                 return
         raise Conflict(f"counter {name} is written by too many at once.", fix="Try again.")
+
+
+def _size(row: Row | None) -> int:
+    """Of the result that a new one replaces."""
+    with suppress(Corrupt):
+        return decode_cached(row.body, row.key).size if row else 0
+    return 0
 
 
 def _number(row: Row | None) -> int:

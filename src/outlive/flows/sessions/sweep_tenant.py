@@ -11,6 +11,7 @@ from outlive.errors import Conflict, Corrupt, NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.knowledge.message_log import delete_messages, sessions_with_messages
 from outlive.flows.knowledge.tool_cache import expired_results
+from outlive.flows.limits.statistics import count_anew
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.sessions.erase_many import sessions_with_packs
 from outlive.flows.sessions.erase_session import erase_held
@@ -66,7 +67,9 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     One session that is damaged or busy keeps nobody else's from being swept.
     """
     done = TenantSwept()
+    began = engine.clock.now()
     heads = await scan_heads(engine, stores)
+    await count_anew(engine, stores, heads, began)
     pointers = await scan_mappings(engine, stores)
     for number, row in enumerate(heads, start=1):
         try:

@@ -66,7 +66,7 @@ class TurnOnDisk:
         self.has_run = False
         """The agent was asked."""
         self.flushing = asyncio.Lock()
-        self.results = TurnResults(engine.tool_caches.of(stores, engine.clock), lease.head.profile)
+        self.results = TurnResults(engine.tool_caches.of(stores, engine.clock, engine.tally), lease.head.profile)
 
     @property
     def user(self) -> str:
