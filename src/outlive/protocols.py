@@ -41,11 +41,11 @@ from outlive.core.records import (
 )
 
 __all__ = [  # the records cross the seams: whoever implements one finds them on this page, too
-    "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Channel", "Clock", "DeadLetter",
-    "Decided", "DeferredCall", "Delivery", "Expected", "FileContent", "FileRef", "FileStat", "Free", "Hold", "HotCache",
-    "Keep", "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents",
-    "QueueDepth", "Reply", "Row", "SessionSeen", "Table", "TextPart", "ToolFinished", "ToolStarted", "TurnDone",
-    "Usage", "Workspace", "Workspaces",
+    "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Channel", "Chosen", "Clock",
+    "DeadLetter", "Decided", "DeferredCall", "Delivery", "Expected", "FieldChooser", "FileContent", "FileRef",
+    "FileStat", "Free", "Hold", "HotCache", "Keep", "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects",
+    "OnEvent", "Queue", "QueueContents", "QueueDepth", "Reply", "Row", "SessionSeen", "Table", "TextPart",
+    "ToolFinished", "ToolResults", "ToolStarted", "TurnDone", "Usage", "Workspace", "Workspaces",
 ]  # fmt: skip
 
 
@@ -325,6 +325,27 @@ class AgentTurn:
     """Offered besides the agent's own, where the profile wants them; good for this turn alone."""
     results: ToolResults | None = None
     """What tools of the profile's servers have answered before, where the profile wants it kept; None: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which fields of a state a message needs, as a model said."""
+
+    paths: tuple[str, ...]
+    """JSON Pointers, the most needed first; some may be of no field."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class FieldChooser(Protocol):
+    """A small model between the state and the agent."""
+
+    async def choose(self, fields: Mapping[str, str], message: str) -> Chosen:
+        """Which of the fields (JSON Pointer -> beginning of the value) the message needs.
+
+        `AgentFailed` when it cannot be asked, takes too long or gives no list.
+        """
+        ...
 
 
 class Agent(Protocol):

@@ -18,7 +18,7 @@ from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.flows.turn.live_texts import LiveTexts
 from outlive.flows.turn.running_turns import RunningTurns
 from outlive.flows.turn.share_dictionary import Dictionaries
-from outlive.protocols import Agent, Channel, Clock, NewId, Objects, Queue, Table, Workspaces
+from outlive.protocols import Agent, Channel, Clock, FieldChooser, NewId, Objects, Queue, Table, Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ class Engine:
     """What the application says about the state objects of its sessions."""
     state_rules: StateRules = field(default_factory=StateRules)
     """Which of their fields a message needs."""
+    field_chooser: FieldChooser | None = None
+    """A model that chooses them; None for the rules alone."""
     controls: Controls = field(default_factory=Controls)
     running: RunningTurns = field(default_factory=RunningTurns)
     live: LiveTexts = field(default_factory=LiveTexts)
