@@ -4,7 +4,7 @@ The docstrings are the contract; `outlive.testing` holds the suites that check i
 the caller's own clock, never a server's: skew can cost time, never safety, because the fence decides.
 """
 
-from __future__ import annotations
+from __future__ import annotations  # noqa: I001 - the records stand many to a line
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,31 +14,10 @@ from typing import Any, Protocol
 from outlive.core.approvals import Approval, Decided, DeferredCall
 from outlive.core.messages import FileRef
 from outlive.core.records import (
-    Absent,
-    AgentEvent,
-    AgentTool,
-    At,
-    DeadLetter,
-    Delivery,
-    Expected,
-    FileContent,
-    FileStat,
-    Free,
-    Hold,
-    Keep,
-    LeaseChange,
-    Message,
-    ObjectInfo,
-    QueueDepth,
-    Reply,
-    Row,
-    SessionSeen,
-    TextPart,
-    ToolFinished,
-    ToolStarted,
-    TurnDone,
-    Usage,
-)
+    Absent, AgentEvent, AgentTool, At, Chosen, DeadLetter, Delivery, Expected, FileContent, FileStat, Free,
+    Hold, Keep, LeaseChange, Message, ObjectInfo, QueueDepth, Reply, Row, SessionSeen, TextPart, ToolFinished,
+    ToolStarted, TurnDone, Usage,
+)  # fmt: skip
 
 __all__ = [  # the records cross the seams: whoever implements one finds them on this page, too
     "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Channel", "Chosen", "Clock",
@@ -285,15 +264,14 @@ class Workspaces(Protocol):
 
 # ---------------------------------------------------------------------------------------------- agent
 class ToolResults(Protocol):
-    """Results of tools that were kept for a while, of the tenant and profile that the turn belongs to."""
+    """Results of tools that were kept for a while, of the turn's own tenant and profile."""
 
     async def call(
         self, tool: str, parameters: Mapping[str, Any], call: Callable[[], Awaitable[bytes]], *, ttl: float
     ) -> bytes:
-        """The kept result of the tool for these parameters, or `call()`'s, kept for `ttl` seconds.
+        """The kept result for these parameters, or `call()`'s, kept for `ttl` seconds; its errors never are.
 
-        An error of `call` is passed on and never kept. Stores that are down fail no tool. `Invalid` for parameters
-        that are not JSON.
+        Stores that are down fail no tool. `Invalid` for parameters that are not JSON.
         """
         ...
 
@@ -327,24 +305,11 @@ class AgentTurn:
     """What tools of the profile's servers have answered before, where the profile wants it kept; None: nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Which fields of a state a message needs, as a model said."""
-
-    paths: tuple[str, ...]
-    """JSON Pointers, the most needed first; some may be of no field."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
 class FieldChooser(Protocol):
     """A small model between the state and the agent."""
 
     async def choose(self, fields: Mapping[str, str], message: str) -> Chosen:
-        """Which of the fields (JSON Pointer -> beginning of the value) the message needs.
-
-        `AgentFailed` when it cannot be asked, takes too long or gives no list.
-        """
+        """Which fields (JSON Pointer -> beginning of the value) the message needs; `AgentFailed` for no answer."""
         ...
 
 

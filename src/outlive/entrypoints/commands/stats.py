@@ -11,8 +11,9 @@ from outlive.entrypoints.terminal.output import local_time, print_fields, print_
 
 
 def stats(*, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False) -> None:
-    """Show how many sessions there are, what they have cost, and how the tool cache is used.
+    """Show a tenant in a few numbers.
 
+    How many sessions there are, what they have cost, how large they are, and how the tool cache is used.
     The numbers are kept up to date beside the turns: reading them is one request, however much there is. A worker
     stores what it has counted once a minute; `outlive sweep` counts anew.
     """
