@@ -14,12 +14,17 @@ import pytest
 import pytest_asyncio
 
 from outlive.agents import equipment
+from outlive.agents.isolation import Mode
 from outlive.errors import AgentFailed
 from outlive.flows.knowledge.tool_cache import ToolCache
 from outlive.flows.run_turn import Turn
+from outlive.settings import load_settings
 from outlive.testing.scripted_model import script
+from outlive.wiring import open_app
 from tests.agents.calculator import Handler
+from tests.agents.places import passable_folder
 from tests.agents.profile_folder import make_profile, server
+from tests.e2e.neighbours import everything_in, skip_unless_possible
 from tests.e2e.warm_host import Host, Universe, universe
 from tests.engine.conftest import session_key
 
@@ -177,3 +182,35 @@ async def test_a_server_over_http_is_cached(
     assert "mcp.json" not in results(world)
     await host(world, "b").turn(add(1, 2), key=BOB)
     assert ("3 for nobody" in results(world), count(tmp_path / "calls")) == (True, 1)
+
+
+WHO = """
+while read -r line; do
+  id=$(printf %s "$line" | sed -n 's/.*"id":\\([0-9]*\\).*/\\1/p')
+  case "$line" in
+    *'"initialize"'*) r='{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"w","version":"1"}}' ;;
+    *tools/list*) r='{"tools":[{"name":"ami","inputSchema":{"type":"object"}}]}' ;;
+    *tools/call*)
+      told="uid $(id -u), keys $(env | grep -ci api_key), stores $(ls "$DATA" 2>/dev/null | wc -l)"
+      r='{"content":[{"type":"text","text":"'$told'"}]}' ;;
+    *) continue ;;
+  esac
+  printf '{"jsonrpc":"2.0","id":%s,"result":%s}\\n' "$id" "$r"
+done
+"""
+"""A server in the shell, which every user has: it says who it is and what it sees."""
+
+
+@pytest.mark.parametrize("mode", ["user", "bubblewrap"])
+async def test_a_cached_server_is_kept_apart_as_the_agent_is(mode: Mode) -> None:
+    """It runs as the agent's user or in its sandbox, without the model's key, and cannot list the stores."""
+    skip_unless_possible(mode)
+    with passable_folder() as base:
+        mcp = server(command="/bin/sh", args=["-c", WHO], env={"DATA": str(base / "data")}, cache_minutes={"ami": 5})
+        make_profile(base / "profiles/default", mcp=mcp)
+        places = {"data": base / "data", "workspaces": base / "trees", "profiles": base / "profiles"}
+        async with open_app(load_settings(model="scripted", isolation=mode, **places)) as app:
+            await app.ask("local:console:ada:default", script({"tool": "mcp__calc__ami", "input": {}}, DONE))
+        found = "".join(everything_in(path) for path in (base / "trees").iterdir() if path.is_dir())
+    assert "keys 0, stores 0" in found
+    assert ("uid 0," in found) is (mode == "bubblewrap")

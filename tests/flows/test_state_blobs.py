@@ -150,3 +150,12 @@ async def test_a_fork_an_export_and_an_import_have_them_too(world: World, tmp_pa
         assert any("/tree/state/" in name for name in archive.getnames())
     (imported,) = await import_archive(engine, world.stores, tmp_path / "a.tar")
     assert (await facts(world, imported.session_id, follow=True))["log"] == LOG[:50_000]
+
+
+@pytest.mark.parametrize("name", ["a/b~c#d", "nul\0", "😀", "k" * 10_000, "$", "blob"])
+async def test_odd_names_are_no_hindrance(world: World, name: str) -> None:
+    """A large value under a name with separators, NUL, emoji or 10 KB is linked, followed and removed."""
+    session = await begun(world, **{name: LOG[:20_000]})
+    assert (await facts(world, session, follow=True)) == {name: LOG[:20_000]}
+    await patch(world, session, **{name: None})
+    assert await facts(world, session) == {}

@@ -18,6 +18,8 @@ MIN_TTL, MAX_TTL = 300.0, 3600.0
 INLINE_BYTES = 16 * 1024
 """Larger results are objects of their own; the record keeps a link."""
 MAX_BYTES = 64 << 20
+MAX_PARAMETERS = 64 * 1024
+"""Bytes of parameters in their canonical form: they are stored with the result. Longer calls are made each time."""
 BLOBS = "toolcache/"
 """What every such object's key starts with, below the tenant's own prefix."""
 HOUR = 3600

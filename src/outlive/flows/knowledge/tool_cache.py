@@ -14,6 +14,7 @@ from outlive.core.tool_cache import (
     HITS_TTL,
     INLINE_BYTES,
     MAX_BYTES,
+    MAX_PARAMETERS,
     Cached,
     CacheKey,
     blob_key,
@@ -94,6 +95,8 @@ class ToolCache:
         """
         check_ttl(ttl)
         key = cache_key(profile, tool, parameters)
+        if len(key.parameters) > MAX_PARAMETERS:
+            return Result(await call(), is_cached=False)
         flight = self._flights.get(key)
         if flight is None or flight.is_given_up:
             flight = self._flights[key] = _Flight(asyncio.ensure_future(self._find_or_call(key, call, ttl)))
@@ -112,6 +115,8 @@ class ToolCache:
         if len(content) > MAX_BYTES:
             raise TooLarge(f"the result has {len(content):,} bytes.", fix=f"Keep {MAX_BYTES:,} at most.")
         key = cache_key(profile, tool, parameters)
+        if len(key.parameters) > MAX_PARAMETERS:
+            raise TooLarge("the parameters are too long.", fix=f"Keep them under {MAX_PARAMETERS:,} bytes of JSON.")
         with suppress(AlreadyExists, VersionConflict):  # somebody else has just kept one
             await self._keep(key, content, _number(await self._stores.table.read(key.generation)), ttl)
 
