@@ -4,51 +4,30 @@ The docstrings are the contract; `outlive.testing` holds the suites that check i
 the caller's own clock, never a server's: skew can cost time, never safety, because the fence decides.
 """
 
-from __future__ import annotations
+from __future__ import annotations  # noqa: I001 - the records stand many to a line
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from outlive.core.approvals import Approval, Decided, DeferredCall
 from outlive.core.live import Broadcast
 from outlive.core.messages import FileRef
 from outlive.core.records import (
-    Absent,
-    AgentEvent,
-    AgentTool,
-    At,
-    DeadLetter,
-    Delivery,
-    Expected,
-    FileContent,
-    FileStat,
-    Free,
-    Hold,
-    Keep,
-    LeaseChange,
-    Message,
-    ObjectInfo,
-    QueueDepth,
-    Reply,
-    ReplyFile,
-    Row,
-    SessionSeen,
-    TextPart,
-    ToolFinished,
-    ToolStarted,
-    TurnDone,
-    Usage,
-)
+    Absent, AgentEvent, AgentTool, At, Chosen, DeadLetter, Delivery, Expected, FileContent, FileStat, Free, Hold, Keep,
+    LeaseChange, Message, ObjectInfo, QueueDepth, Reply, ReplyFile, Row, SessionSeen, TextPart, ToolFinished,
+    ToolStarted, TurnDone, Usage,
+)  # fmt: skip
 from outlive.core.tenant_keys import KeyRecord, KeyWrap, TenantKeys
 
 __all__ = [  # the records cross the seams: whoever implements one finds them on this page, too
-    "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Broadcast", "Channel", "Clock",
-    "DeadLetter", "Decided", "DeferredCall", "Delivery", "Expected", "FileContent", "FileRef", "FileStat", "Free",
-    "Hold", "HotCache", "Keep", "KeyRecord", "KeyWrap", "LeaseChange", "Message", "NewId", "ObjectInfo", "Objects",
-    "OnEvent", "Queue", "QueueContents", "QueueDepth", "Reply", "ReplyFile", "Row", "SessionSeen", "Table",
-    "TenantKeys", "TextPart", "ToolFinished", "ToolStarted", "TurnDone", "Usage", "Workspace", "Workspaces",
+    "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Broadcast", "Channel", "Chosen",
+    "Clock", "DeadLetter", "Decided", "DeferredCall", "Delivery", "Expected", "FieldChooser", "FileContent", "FileRef",
+    "FileStat", "Free", "Hold", "HotCache", "Keep", "KeyRecord", "KeyWrap", "LeaseChange", "Message", "NewId",
+    "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents", "QueueDepth", "Reply", "ReplyFile", "Row",
+    "SessionSeen", "Table", "TenantKeys", "TextPart", "ToolFinished", "ToolResults", "ToolStarted", "TurnDone", "Usage",
+    "Workspace", "Workspaces",
 ]  # fmt: skip
 
 
@@ -287,6 +266,19 @@ class Workspaces(Protocol):
 
 
 # ---------------------------------------------------------------------------------------------- agent
+class ToolResults(Protocol):
+    """Results of tools that were kept for a while, of the turn's own tenant and profile."""
+
+    async def call(
+        self, tool: str, parameters: Mapping[str, Any], call: Callable[[], Awaitable[bytes]], *, ttl: float
+    ) -> bytes:
+        """The kept result for these parameters, or `call()`'s, kept for `ttl` seconds; its errors never are.
+
+        Stores that are down fail no tool. `Invalid` for parameters that are not JSON.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AgentTurn:
     """What an agent is asked to do."""
@@ -312,6 +304,16 @@ class AgentTurn:
     """What `keep` was told when this very tree was committed, if nothing has touched it since; otherwise empty."""
     tools: Sequence[AgentTool] = ()
     """Offered besides the agent's own, where the profile wants them; good for this turn alone."""
+    results: ToolResults | None = None
+    """What tools of the profile's servers have answered before, where the profile wants it kept; None: nothing."""
+
+
+class FieldChooser(Protocol):
+    """A small model between the state and the agent."""
+
+    async def choose(self, fields: Mapping[str, str], message: str) -> Chosen:
+        """Which fields (JSON Pointer -> beginning of the value) the message needs; `AgentFailed` for no answer."""
+        ...
 
 
 class Agent(Protocol):

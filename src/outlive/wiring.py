@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from outlive.agents.credentials import KeyPair, credential_source
+from outlive.agents.field_chooser import ModelFieldChooser
 from outlive.agents.isolation import Isolation, choose_isolation
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions
@@ -31,11 +32,12 @@ from outlive.core.turns import CrashPolicy
 from outlive.databases import embedded_file, take_bedrock_keys
 from outlive.errors import AgentFailed, Invalid
 from outlive.flows.engine import Engine, Policy
+from outlive.flows.limits.statistics import flush_statistics
 from outlive.flows.run_turn import Turn
 from outlive.flows.session_store.store import SessionStore
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.ask_agent import ask_agent
-from outlive.protocols import Agent, AgentEvent, AgentTurn, OnEvent
+from outlive.protocols import Agent, AgentEvent, AgentTurn, FieldChooser, OnEvent
 from outlive.settings import Settings, load_settings
 from outlive.stores import open_stores
 from outlive.testing.counting import Counts, counting
@@ -174,6 +176,7 @@ async def open_app(
         stores = await open_stores(chosen, stack)
         table, queue, objects = stores.table, stores.queue, stores.objects
         residents = Residents[Slot]()
+        reached = model if agent else await _reached(model, stack)
         engine = Engine(
             table=counting(table, counts, "table"),
             objects=counting(objects, counts, "objects"),
@@ -181,18 +184,21 @@ async def open_app(
             workspaces=DiskWorkspaces(
                 workspaces_folder(chosen), users=isolation.users, tenancy=isolation.tenancy, residents=residents
             ),
-            agent=agent or await _claude(chosen, model, isolation, residents, stack),
+            agent=agent or _claude(chosen, reached, isolation, residents),
             clock=SystemClock(),
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
             policy=_policy(chosen),
+            field_chooser=None if agent else _field_chooser(chosen, reached),
             channels=open_channels(chosen, table, stack),
             archive=stores.archive,
             keys=stores.keys,
             broadcast=stores.broadcast,
         )
+        beside = replace(engine, table=table, objects=objects, queue=queue)
+        stack.push_async_callback(flush_statistics, beside)
         stack.push_async_callback(engine.agent.close)
-        yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))
+        yield App(chosen, engine, model, counts, beside)
 
 
 @asynccontextmanager
@@ -326,18 +332,29 @@ def isolation_here(settings: Settings) -> Isolation:
     return choose_isolation(settings.isolation, uids=settings.agent_uids, hidden=hidden, readable=readable)
 
 
-async def _claude(
-    settings: Settings, model: ModelSettings, isolation: Isolation, residents: Residents[Slot], stack: AsyncExitStack
-) -> Agent:
+async def _reached(model: ModelSettings, stack: AsyncExitStack) -> ModelSettings:
+    """The model with its address; the scripted one is started."""
+    if model.provider != "scripted":
+        return model
+    from outlive.testing.scripted_model import ScriptedModel  # noqa: PLC0415
+
+    server = await stack.enter_async_context(ScriptedModel())
+    return ModelSettings("scripted", base_url=server.url)
+
+
+def _field_chooser(settings: Settings, model: ModelSettings) -> FieldChooser | None:
+    """What chooses the state's fields beside the rules; `Invalid` where the model cannot be asked for that."""
+    if settings.state_filter == "rules":
+        return None
+    return ModelFieldChooser(model, settings.state_model, seconds=settings.state_filter_seconds)
+
+
+def _claude(settings: Settings, model: ModelSettings, isolation: Isolation, residents: Residents[Slot]) -> Agent:
     """The Claude agent; a process that runs no turn never loads the SDK."""
     from outlive.agents.claude import ClaudeAgent  # noqa: PLC0415
     from outlive.agents.running import Cli  # noqa: PLC0415
-    from outlive.testing.scripted_model import ScriptedModel  # noqa: PLC0415
 
     load_profile(settings)
-    if model.provider == "scripted":
-        server = await stack.enter_async_context(ScriptedModel())
-        model = ModelSettings("scripted", base_url=server.url)
     profiles, warm = Profiles(settings.profiles), None
     options = CliOptions(ask=settings.approve, memory=settings.memory)
     if settings.warm_processes:

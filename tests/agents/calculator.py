@@ -1,6 +1,6 @@
 """A tiny MCP server with one tool, `add`: over stdio when run as a script, or over HTTP.
 
-The script sleeps first when it is given a number of seconds.
+The script sleeps first when it is given a number of seconds. Each call is a line in the file that `CALLS` names.
 """
 
 from __future__ import annotations
@@ -25,9 +25,21 @@ def answer(method: str, params: dict) -> dict | None:
             return {"tools": [TOOL]}
         case "tools/call":
             given = params["arguments"]
-            text = f"{given['a'] + given['b']} for {os.environ.get('CALLER', 'nobody')}"
+            note(json.dumps(given))
+            if given.get("leave"):
+                sys.exit()
+            if "fault" in given:
+                return {"content": [{"type": "text", "text": given["fault"]}], "isError": True}
+            text = f"{given['a'] + given['b']} for {os.environ.get('CALLER', 'nobody')}{'.' * given.get('dots', 0)}"
             return {"content": [{"type": "text", "text": text}]}
     return None
+
+
+def note(line: str) -> None:
+    """Add the line to the file of calls, if there is one."""
+    if path := os.environ.get("CALLS"):
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
 
 
 def reply(request: dict) -> bytes | None:

@@ -16,6 +16,7 @@ from outlive.agents.workspace import DiskWorkspaces
 from outlive.core.keys import SessionId, SessionKey, head_key, pack_prefix, session_key
 from outlive.core.messages import Inbound
 from outlive.core.sessions import Head, decode_head
+from outlive.core.statistics import STATISTICS_KEY
 from outlive.errors import OutliveError
 from outlive.flows.engine import Engine, Policy
 from outlive.flows.run_turn import Turn, run_turn
@@ -251,12 +252,14 @@ class World:
         return sorted(key.removeprefix(prefix) for key in self.server.blobs if key.startswith(prefix))
 
     def rows(self) -> list[str]:
-        """Keys of all records of the tenant."""
-        return sorted(key.removeprefix(f"{TENANT}/") for key in self.server.rows if key.startswith(f"{TENANT}/"))
+        """Keys of all records of the tenant, but for the statistics."""
+        found = [key.removeprefix(f"{TENANT}/") for key in self.server.rows if key.startswith(f"{TENANT}/")]
+        return sorted(key for key in found if key != STATISTICS_KEY)
 
     def everything(self) -> tuple[dict[str, object], dict[str, object]]:
-        """All that is stored."""
-        return dict(self.server.rows), dict(self.server.blobs)
+        """All that is stored, but for the statistics."""
+        rows = {key: row for key, row in self.server.rows.items() if not key.endswith(STATISTICS_KEY)}
+        return rows, dict(self.server.blobs)
 
     async def restored(self, session_id: str) -> dict[str, object]:
         """The newest version as a machine that has never seen it restores it: path -> mode and content or target."""

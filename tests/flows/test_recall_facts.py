@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import re
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 
 import pytest
+import pytest_asyncio
 
+from outlive.agents.field_chooser import ModelFieldChooser
+from outlive.agents.models import ModelSettings
 from outlive.core.keys import SessionId
 from outlive.core.state import StateSchema
 from outlive.core.state_filter import FENCE
-from outlive.errors import SchemaTooNew
+from outlive.errors import Invalid, SchemaTooNew
 from outlive.flows.engine import Engine, Policy
 from outlive.flows.knowledge.change_state import patch_state
 from outlive.flows.knowledge.preferences import patch_preferences
 from outlive.flows.run_turn import Turn, run_turn
 from outlive.protocols import AgentEvent, AgentTurn
 from outlive.testing.instant_agent import InstantAgent
+from outlive.testing.scripted_model import Fail, ScriptedModel, script
 
 from .conftest import FLUSH, World
 
@@ -123,3 +129,65 @@ async def test_a_state_of_a_newer_application_stops_the_turn(world: World) -> No
     with pytest.raises(SchemaTooNew):
         await asked(world)
     assert (await world.head(session)).version == before
+
+
+@pytest_asyncio.fixture
+async def model() -> AsyncIterator[ScriptedModel]:
+    """A small model on loopback."""
+    async with ScriptedModel() as running:
+        yield running
+
+
+async def chosen(world: World, model: ScriptedModel, answer: str, *, seconds: float = 5.0) -> tuple[str, str]:
+    """What the agent was asked and what the trace says, when the model answers so."""
+    engine, agent = listening(world)
+    settings = ModelSettings("scripted", base_url=model.url)
+    chooser = ModelFieldChooser(settings, "claude-haiku-4-5", seconds=seconds)
+    turn = await run_turn(replace(engine, field_chooser=chooser), world.inbound(script({"text": answer})))
+    assert isinstance(turn, Turn)
+    return str(agent.prompts[0]), next(step.found for step in turn.trace.steps if step.name == "state")
+
+
+async def test_a_small_model_chooses(world: World, model: ScriptedModel) -> None:
+    """What it names goes along, what it does not name is told of, and the trace says who chose and for how much."""
+    await patch(world, city="Bern", essay="word " * 200, song="la la")
+    prompt, told = await chosen(world, model, 'Needed: ["/extracted_context/city", "/metadata/v", "/no/such"]')
+    assert '"city": "Bern"' in prompt
+    assert "Not shown: extracted_context/essay, extracted_context/song." in prompt
+    assert re.fullmatch(r"\d+ tokens known, \d+ sent; chosen by a model \(\d+ tokens in, \d+ out\)", told)
+    assert model.requests[-1].body["model"] == "claude-haiku-4-5"
+
+
+@pytest.mark.parametrize("answer", ["I would rather not.", "[1, 2", '{"a": 1}'])
+async def test_the_rules_choose_when_the_model_gives_no_list(world: World, model: ScriptedModel, answer: str) -> None:
+    """An answer that is no list costs nothing but the call: the rules choose, and the trace says why."""
+    await patch(world, city="Bern")
+    prompt, told = await chosen(world, model, answer)
+    assert '"city": "Bern"' in prompt
+    assert told.endswith("chosen by rules: the model's answer is no list of fields.")
+
+
+async def test_the_rules_choose_when_the_model_fails(world: World, model: ScriptedModel) -> None:
+    """A model that answers with an error, or not in time, is done without."""
+    await patch(world, city="Bern")
+    model.order(Fail(529, times=1))
+    prompt, told = await chosen(world, model, "[]")
+    assert '"city": "Bern"' in prompt
+    assert told.endswith("chosen by rules: claude-haiku-4-5 could not be asked (HTTP 529).")
+
+
+async def test_a_slow_model_is_done_without(world: World) -> None:
+    """A model that says nothing for longer than it may is not waited for."""
+    await patch(world, city="Bern")
+    engine, agent = listening(world)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        chooser = ModelFieldChooser(ModelSettings("scripted", base_url=url), "small", seconds=0.1)
+        await run_turn(replace(engine, field_chooser=chooser), world.inbound("Where?"))
+    assert '"city": "Bern"' in str(agent.prompts[0])
+
+
+def test_on_bedrock_it_is_refused() -> None:
+    """A chooser that could not be asked is an error at the start, with what to set instead."""
+    with pytest.raises(Invalid, match="OUTLIVE_STATE_FILTER=rules"):
+        ModelFieldChooser(ModelSettings("bedrock"), "small", seconds=1)

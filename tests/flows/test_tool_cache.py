@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outlive.core.tool_cache import MAX_TTL, MIN_TTL, cache_key, canonical
-from outlive.errors import Invalid, Unavailable
+from outlive.errors import Invalid, TooLarge, Unavailable
 from outlive.flows.knowledge.tool_cache import Result, ToolCache
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
 
 from .conftest import World
 
@@ -179,3 +180,60 @@ def test_different_parameters_differ(parameters: dict[str, Any]) -> None:
     """One more name makes another call; true and 1 are not the same."""
     assert canonical(parameters) != canonical({**parameters, "one more": 1})
     assert canonical({**parameters, "x": True}) != canonical({**parameters, "x": 1})
+
+
+async def test_a_sweep_removes_results_whose_time_is_over(world: World) -> None:
+    """The object of a large result and its record go after their time, and not before; hits go after a month."""
+    await ask(cache_of(world), Tool(b"x" * 20_000), city="Bern")
+    await ask(cache_of(world), Tool(), city="Bern")
+    assert (await sweep_tenant(world.worker(), world.stores)).results == 0
+    assert (await ask(cache_of(world), Tool(), city="Bern")).content == b"x" * 20_000
+    world.clock.advance(4 * 3600)
+    assert (await sweep_tenant(world.worker(), world.stores)).results == 1
+    left = [key for key in (*world.server.rows, *world.server.blobs) if "tool" in key]
+    assert left == [key for key in world.server.rows if "toolhits#" in key]
+    world.clock.advance(31 * 86400)
+    await sweep_tenant(world.worker(), world.stores)
+    assert not [key for key in (*world.server.rows, *world.server.blobs) if "tool" in key]
+
+
+@pytest.mark.parametrize("odd", ["#", "/", "\0", "\ud800", "😀" * 2500, "a" * 10_000])
+async def test_odd_parameters_are_kept_as_they_are(world: World, odd: str) -> None:
+    """Separators, NUL, surrogates, emoji and 10 KB are told apart and found again, as name and as value."""
+    cache, tool = cache_of(world), Tool()
+    for parameters in ({odd: 1}, {"x": odd}):
+        first = await cache.call("default", "we#at/her", parameters, tool, ttl=MIN_TTL)
+        again = await cache.call("default", "we#at/her", parameters, tool, ttl=MIN_TTL)
+        assert (first.is_cached, again.is_cached) == (False, True)
+    assert tool.asked == 2
+
+
+async def test_very_long_parameters_are_not_kept(world: World) -> None:
+    """A call with a megabyte of parameters is made each time and writes nothing; to put its result is refused."""
+    cache, tool, long = cache_of(world), Tool(), "x" * (1 << 20)
+    for _ in range(2):
+        assert (await ask(cache, tool, city=long)).content == b"sunny"
+    assert (tool.asked, world.server.rows) == (2, {})
+    with pytest.raises(TooLarge, match="parameters are too long"):
+        await cache.put("default", "weather", {"city": long}, b"sunny", ttl=MIN_TTL)
+
+
+async def test_who_gives_up_waiting_gives_up_the_call_when_nobody_else_waits(world: World) -> None:
+    """Of two who wait one may go; when both have gone the call is ended, and the next one is made anew."""
+    cache, tool, ended = cache_of(world), Tool(), asyncio.Event()
+
+    async def slow() -> bytes:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return b""
+
+    waiting = [asyncio.create_task(cache.call("default", "weather", {}, slow, ttl=MIN_TTL)) for _ in range(2)]
+    for task in waiting:
+        await asyncio.sleep(0.01)
+        assert not ended.is_set()
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert (await cache.call("default", "weather", {}, tool, ttl=MIN_TTL)).content == b"sunny"
+    assert ended.is_set()

@@ -30,7 +30,6 @@ from claude_agent_sdk import (
     Transport,
     UserMessage,
 )
-from claude_agent_sdk.types import McpServerConfig
 
 from outlive.agents.approval_gate import Gate, Handover
 from outlive.agents.approval_rules import parse_rules
@@ -40,10 +39,11 @@ from outlive.agents.memory_note import with_memory
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions, arguments, environment
 from outlive.agents.outcome import failure, stop_reason, tool_summary
+from outlive.agents.own_servers import OwnServers, connections
 from outlive.agents.profiles import Profile, Profiles
 from outlive.agents.running import Cli, Run
-from outlive.agents.servers import SESSION, Server, server_faults
-from outlive.agents.session_tools import SessionTools, with_own_tools
+from outlive.agents.servers import Server, server_faults
+from outlive.agents.session_tools import with_own_tools
 from outlive.agents.start import Start, prepare, prepare_again, tidy, with_question
 from outlive.agents.transcript import SYNTHETIC, forget_turn
 from outlive.agents.warm import WarmProcesses
@@ -145,10 +145,12 @@ class ClaudeAgent:
         if start.done:
             return start
         wire = self._wire(start)
-        tools, home = SessionTools(turn.tools), self._warm.home if self._warm else None
-        options = _sdk_options(start.equipment.skills, _gate(start, wire), tools)
+        connect = connections(profile, turn.root, self._isolation, start.equipment.options(self._options), os.environ)
+        servers = OwnServers(profile, turn, connect, start.equipment.start_seconds)
+        home = self._warm.home if self._warm else None
+        options = _sdk_options(start.equipment.skills, _gate(start, wire), servers)
         client = ClaudeSDKClient(options, transport=wire)
-        return Run(start, Cli(start, wire, client, recipe, home, tools), _reader(start))
+        return Run(start, Cli(start, wire, client, recipe, home, servers), _reader(start))
 
     async def _answered(self, start: Start) -> AsyncGenerator[AgentEvent, None]:
         """The turn had come to its end before: there is nobody to ask."""
@@ -230,7 +232,7 @@ class ClaudeAgent:
     def _recipe(self, turn: AgentTurn, profile: Profile) -> Hashable:
         """Everything a CLI for this turn is started with, but the conversation."""
         env = environment(turn.root, self._model, self._options, inherited=os.environ, is_root=os.geteuid() == 0)
-        servers = json.dumps({server.name: dict(server.config) for server in profile.running_servers}, sort_keys=True)
+        servers = json.dumps([[s.name, dict(s.config), dict(s.kept)] for s in profile.running_servers], sort_keys=True)
         limits = (*(tool.name for tool in turn.tools), turn.max_turns, turn.max_usd, turn.lifted_rules, turn.debug_file)
         return (profile.name, profile.digest, servers, limits, tuple(sorted(env.items())))
 
@@ -274,7 +276,7 @@ def _gate(start: Start, wire: Wire) -> Gate | None:
     return Gate(start.rules, turn.lifted_rules, wire.batch, cwd=cwd, allowed=start.allowed)
 
 
-def _sdk_options(skills: list[str], gate: Gate | None, tools: SessionTools) -> ClaudeAgentOptions:
+def _sdk_options(skills: list[str], gate: Gate | None, servers: OwnServers) -> ClaudeAgentOptions:
     """What the SDK tells the CLI once it runs; everything else is in its arguments and its environment."""
     return ClaudeAgentOptions(
         system_prompt={"type": "custom", "prompt": "", "snapshot": False},  # a changed prompt reaches live sessions
@@ -282,13 +284,11 @@ def _sdk_options(skills: list[str], gate: Gate | None, tools: SessionTools) -> C
         verbatim_prompts=True,  # otherwise "@/any/file" in a message reads the file, and "/clear" forgets the session
         setting_sources=[],
         strict_mcp_config=True,
-        mcp_servers=_own_server(tools) if tools.offered else {},
+        mcp_servers={
+            name: McpSdkServerConfig(type="sdk", name=name, instance=each) for name, each in servers.by_name.items()
+        },
         hooks={"PreToolUse": [HookMatcher(hooks=[cast("HookCallback", gate)], timeout=GATE_SECONDS)]} if gate else None,
     )
-
-
-def _own_server(tools: SessionTools) -> dict[str, McpServerConfig]:
-    return {SESSION: McpSdkServerConfig(type="sdk", name=SESSION, instance=tools.server)}
 
 
 # ----------------------------------------------------------------------------------------------- reading

@@ -46,6 +46,11 @@ class Equipment:
         """The skills that the model is told of: the profile's own, none of the CLI's."""
         return [f"{PLUGIN}:{skill.name}" for skill in self.profile.skills]
 
+    @property
+    def start_seconds(self) -> float:
+        """How long a server may take to start."""
+        return START_SECONDS
+
     def forget_secrets(self) -> None:
         """Remove the file with the secrets, so that the agent's tools do not find it."""
         if self.secrets is not None:
@@ -93,7 +98,7 @@ def lay_out(profile: Profile, root: Path) -> Equipment:
         arguments += ["--plugin-dir", str(_write_plugin(profile.skills, folder / "plugin"))]
     secrets = None
     if profile.running_servers:
-        servers = {"mcpServers": {server.name: dict(server.config) for server in profile.running_servers}}
+        servers = {"mcpServers": {server.name: server.as_cli for server in profile.running_servers}}
         secrets = _private_file(folder / "mcp.json", json.dumps(servers))
         arguments += ["--mcp-config", str(secrets)]
     return Equipment(profile, prompt_file, tuple(arguments), _variables(profile), secrets)

@@ -88,6 +88,15 @@ def environment(
     )
 
 
+def tool_environment(root: Path, options: CliOptions, inherited: Mapping[str, str]) -> dict[str, str]:
+    """What a tool outside of the CLI gets: as much of our environment as the agent, the same places, no key."""
+    return (
+        {name: value for name, value in inherited.items() if name in INHERITED or name.startswith("LC_")}
+        | _places(root)
+        | dict(options.variables)
+    )
+
+
 def _places(root: Path) -> dict[str, str]:
     return {
         "CLAUDE_CONFIG_DIR": str(root / "config"),

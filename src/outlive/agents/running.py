@@ -12,8 +12,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from outlive.agents.approval_gate import Handover
 from outlive.agents.deferred_calls import WaitingCall
+from outlive.agents.own_servers import OwnServers
 from outlive.agents.process_tree import below, newcomers
-from outlive.agents.session_tools import SessionTools
 from outlive.agents.start import CONTINUE, Start, tidy
 from outlive.agents.warm import Home
 from outlive.agents.wire import Wire
@@ -66,11 +66,11 @@ class Cli:
         client: Client,
         recipe: Hashable,
         home: Home | None,
-        tools: SessionTools,
+        servers: OwnServers,
     ) -> None:
         """`start` is what it begins with; with `home` it may stay behind a turn, and its tree is ours until it goes."""
         self.start, self.wire, self.client = start, wire, client
-        self.tools = tools
+        self.servers = servers
         self._recipe = recipe
         self._conversation: str | None = None
         self.usd = start.usd_before
@@ -86,7 +86,7 @@ class Cli:
 
     @property
     def at_rest(self) -> bool:
-        return self.wire.at_rest
+        return self.wire.at_rest and self.servers.are_there
 
     @property
     def recipe(self) -> Hashable:
@@ -175,7 +175,7 @@ class Run(Generic[H]):
     def __init__(self, start: Start, cli: Cli, heard: H) -> None:
         """`heard` takes in each message before the next one is asked for."""
         self.start, self.cli, self.heard = start, cli, heard
-        cli.tools.use(start.turn.tools)
+        cli.servers.use(start.turn)
         self._stop_asked = False
         self._asked = False
         self._steered = False

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from outlive.agents.json_lines import At, JsonFile
+from outlive.core.tool_cache import MAX_TTL, MIN_TTL
 from outlive.errors import AgentFailed
 
 SERVERS_FILE = "mcp.json"
@@ -18,9 +19,12 @@ SESSION = "session"
 START_SECONDS = 20
 """How long a server may take to start before the turn goes on without it (or fails, when it is required)."""
 SWITCHES = ("enabled", "required")
-HTTP_KEYS = ("type", "url", "headers", *SWITCHES)
-COMMAND_KEYS = ("type", "command", "args", "env", *SWITCHES)
+CACHE = "cache_minutes"
+"""Which of a server's tools have their results kept, and for how many minutes each."""
+HTTP_KEYS = ("type", "url", "headers", CACHE, *SWITCHES)
+COMMAND_KEYS = ("type", "command", "args", "env", CACHE, *SWITCHES)
 KIND_FIX = 'Give {"type": "http", "url": ...} or {"command": ..., "args": [...]}.'
+_TOOL = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _NAME = re.compile(r"[A-Za-z0-9](?:_?[A-Za-z0-9-]){0,63}")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -37,6 +41,13 @@ class Server:
     enabled: bool = True
     required: bool = False
     """Without it a turn fails; otherwise the turn goes on and says so."""
+    kept: Mapping[str, float] = field(default_factory=dict)
+    """Tool -> seconds for which its results are kept. A server with one is talked to by the worker, for the CLI."""
+
+    @property
+    def as_cli(self) -> dict[str, Any]:
+        """How it is named to the CLI: a server with kept results by its name alone, its secrets stay with us."""
+        return {"type": "sdk", "name": self.name} if self.kept else dict(self.config)
 
     @property
     def kind(self) -> str:
@@ -83,7 +94,20 @@ def _server(file: JsonFile, name: str, at: At, value: object, variables: Mapping
     switches = {key: file.flag((*at, key), fields[key]) for key in SWITCHES if key in fields}
     is_on = switches.get("enabled", True)
     config = {key: _filled(file, (*at, key), each, variables) for key, each in checked.items()} if is_on else {}
-    return Server(name, checked, config, **switches)
+    return Server(name, checked, config, kept=_kept(file, (*at, CACHE), fields.get(CACHE, {})), **switches)
+
+
+def _kept(file: JsonFile, at: At, value: object) -> dict[str, float]:
+    """Seconds by tool, from minutes."""
+    found = file.table(at, value)
+    for tool, minutes in found.items():
+        if not _TOOL.fullmatch(tool):
+            file.refuse((*at, tool), f"{tool!r} is not a tool's name.", fix="Name each tool; there is no wildcard.")
+        is_number = isinstance(minutes, int | float) and not isinstance(minutes, bool)
+        if not is_number or not MIN_TTL <= minutes * 60 <= MAX_TTL:
+            fix = f"Use {MIN_TTL / 60:g} to {MAX_TTL / 60:g}, or leave the tool out."
+            file.refuse((*at, tool), f"{minutes!r} is not a number of minutes that results are kept.", fix=fix)
+    return {tool: minutes * 60.0 for tool, minutes in found.items()}
 
 
 def _http(file: JsonFile, at: At, fields: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ PLACES = (
     Place("state.json", kept=True, reason="the state object"),
     Place("state.jsonl", kept=True, reason="its changes, one line each"),
     Place("outgoing.jsonl", kept=True, reason="which files went out with which reply"),
+    Place("state", kept=True, reason="its large values, by their digests"),
     Place("ledger.jsonl", kept=True, reason="one line per turn, written by the engine"),
     Place(TURN_FILE, kept=True, reason="what the running turn was asked; gone when it ends"),
     Place("home", kept=False, reason="made anew and empty for each turn, so that every host gives the same shell"),

@@ -55,6 +55,15 @@ def _same(one: Json, other: Json) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
+def value_at(document: Json, path: Pointer) -> Json:
+    """The value there; `Invalid` when there is none."""
+    for name in path:
+        if not isinstance(document, dict) or name not in document:
+            raise Invalid(f"there is no {shown(path)}.", fix="Name a field that is there.")
+        document = document[name]
+    return document
+
+
 def put(document: Json, path: Pointer, value: Json, *, remove: bool = False) -> None:
     """Put a value at a path in place, objects made on the way, or remove what is there."""
     *parents, name = path

@@ -246,6 +246,16 @@ class AgentTool:
     """Offered where the profile says nothing of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which fields of a state a message needs, as a model said."""
+
+    paths: tuple[str, ...]
+    """JSON Pointers, the most needed first; some may be of no field."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
 Expected = Absent | At
 
 

@@ -189,8 +189,11 @@ def _value(document: Json, path: Pointer) -> Json:
     return document
 
 
-def check_document(document: Document, schema: StateSchema) -> None:
-    """`Invalid`, naming the field, unless the document may be stored."""
+def check_document(document: Document, schema: StateSchema, *, whole: Document | None = None) -> None:
+    """`Invalid`, naming the field, unless the document may be stored.
+
+    `whole` is the same with large values in place of their links: what the application validates.
+    """
     if not isinstance(document, dict):
         raise Invalid("the state is no JSON object.", fix="Patch it with an object.")
     for section in SECTIONS:
@@ -205,4 +208,4 @@ def check_document(document: Document, schema: StateSchema) -> None:
     if size > MAX_BYTES:
         raise Invalid(f"the state would have {size:,} bytes.", fix=f"Keep it under {MAX_BYTES:,}: use the work folder.")
     if schema.validate is not None:
-        schema.validate(document)
+        schema.validate(document if whole is None else whole)

@@ -20,6 +20,15 @@ MIN_TTL, MAX_TTL = 300.0, 3600.0
 INLINE_BYTES = 16 * 1024
 """Larger results are objects of their own; the record keeps a link."""
 MAX_BYTES = 64 << 20
+MAX_PARAMETERS = 64 * 1024
+"""Bytes of parameters in their canonical form: they are stored with the result. Longer calls are made each time."""
+BLOBS = "toolcache/"
+"""What every such object's key starts with, below the tenant's own prefix."""
+HOUR = 3600
+RESULTS, HITS = "tool#", "toolhits#"
+"""What the records of results, and those that count their uses, start with."""
+HITS_TTL = 30 * 86400.0
+"""How long after the last one uses are remembered, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class CacheKey:
     @property
     def hits(self) -> str:
         """Where its uses are counted: never the record itself, which a count must not touch."""
-        return f"toolhits{_tool(self).removeprefix('tool')}#{_digest(self.parameters)}"
+        return f"{HITS}{_tool(self).removeprefix(RESULTS)}#{_digest(self.parameters)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,17 @@ def check_ttl(seconds: float) -> float:
     return seconds
 
 
+def blob_key(digest: str, now: float) -> str:
+    """Where a large result lies; by the hour, so that old ones are found without reading any record."""
+    return f"{BLOBS}{int(now // HOUR):08d}/{digest}"
+
+
+def is_blob_over(key: str, now: float) -> bool:
+    """Whether no record can name it any more: those of its hour have run out, for every worker's clock."""
+    hour = key.removeprefix(BLOBS).partition("/")[0]
+    return hour.isdigit() and (int(hour) + 1) * HOUR + MAX_TTL + HOUR <= now
+
+
 def result_digest(result: bytes) -> str:
     """Of a result's bytes (128 bits)."""
     return blake2b(result, digest_size=16).hexdigest()
@@ -131,7 +151,7 @@ def decode_cached(body: bytes, name: str) -> Cached:
 
 
 def _tool(key: CacheKey) -> str:
-    return f"tool#{quote_part(key.profile)}#{quote_part(key.tool)}"
+    return f"{RESULTS}{quote_part(key.profile)}#{quote_part(key.tool)}"
 
 
 def _digest(parameters: str) -> str:

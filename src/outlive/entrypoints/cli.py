@@ -73,6 +73,7 @@ from outlive.entrypoints.commands.slack_unpair import slack_unpair
 from outlive.entrypoints.commands.state_get import state_get
 from outlive.entrypoints.commands.state_history import state_history
 from outlive.entrypoints.commands.state_patch import state_patch
+from outlive.entrypoints.commands.stats import stats
 from outlive.entrypoints.commands.sweep import sweep
 from outlive.entrypoints.commands.task_list import task_list
 from outlive.entrypoints.commands.task_send import task_send
@@ -116,6 +117,7 @@ COMMANDS: Commands = {
     "sweep": sweep,
     "cost": cost,
     "usage": usage,
+    "stats": stats,
     "mcp": mcp,
 }
 SESSIONS: Commands = {

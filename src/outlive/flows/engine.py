@@ -12,12 +12,26 @@ from outlive.core.retention import Retention
 from outlive.core.state import StateSchema
 from outlive.core.state_filter import BUDGET, StateRules
 from outlive.core.turns import CrashPolicy
+from outlive.flows.knowledge.tool_caches import ToolCaches
 from outlive.flows.limits.read_controls import Controls
+from outlive.flows.tally import Tally
 from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.flows.turn.live_texts import LiveTexts
 from outlive.flows.turn.running_turns import RunningTurns
 from outlive.flows.turn.share_dictionary import Dictionaries
-from outlive.protocols import Agent, Broadcast, Channel, Clock, NewId, Objects, Queue, Table, TenantKeys, Workspaces
+from outlive.protocols import (
+    Agent,
+    Broadcast,
+    Channel,
+    Clock,
+    FieldChooser,
+    NewId,
+    Objects,
+    Queue,
+    Table,
+    TenantKeys,
+    Workspaces,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,8 @@ class Policy:
     """How often at most."""
     tend_seconds: float = 5.0
     """How often a worker looks for schedules and replies that are due."""
+    statistics_seconds: float = 60.0
+    """How often a process stores what it has counted for the statistics: as much may be lost when it dies."""
     give_up_seconds: float = 86400.0
     """How long after its first failure a reply is tried again."""
     quotas: Quotas = field(default_factory=Quotas)
@@ -95,6 +111,8 @@ class Engine:
     """What the application says about the state objects of its sessions."""
     state_rules: StateRules = field(default_factory=StateRules)
     """Which of their fields a message needs."""
+    field_chooser: FieldChooser | None = None
+    """A model that chooses them; None for the rules alone."""
     controls: Controls = field(default_factory=Controls)
     running: RunningTurns = field(default_factory=RunningTurns)
     live: LiveTexts = field(default_factory=LiveTexts)
@@ -104,6 +122,9 @@ class Engine:
     """With which the stores seal what they keep; None where they do not."""
     broadcast: Broadcast | None = None
     """Passes live text on to other processes at once; None where they read the record."""
+    tool_caches: ToolCaches = field(default_factory=ToolCaches)
+    tally: Tally = field(default_factory=Tally)
+    """What the statistics have not been told yet."""
     told: set[str] = field(default_factory=set)
     """Dead letters whose senders are known to have been told."""
 

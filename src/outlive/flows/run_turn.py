@@ -260,7 +260,7 @@ async def _done(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDon
         with trace.step("agent") as step:
             async with flush_while(turn), watched(turn):
                 done = await _agent(turn, asked, continuing=continuing)
-            step.found = "handed over" if done is None else "; ".join(done.notices)
+            step.found = "; ".join((*(("handed over",) if done is None else done.notices), *turn.results.told))
             return done
 
 
@@ -310,6 +310,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
         debug_file=turn.debug_file,
         tree=turn.tree,
         tools=(*own.tools, send_file(turn, own)),
+        results=turn.results,
     )
     done: TurnDone | None = None
     async with aclosing(turn.engine.agent.run(order)) as events:

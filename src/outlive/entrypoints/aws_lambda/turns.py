@@ -15,6 +15,7 @@ from outlive.entrypoints.aws_lambda.live import shown, tell_failed
 from outlive.entrypoints.aws_lambda.private import hide_process
 from outlive.entrypoints.terminal.output import print_json
 from outlive.errors import LeaseLost, OutliveError
+from outlive.flows.limits.statistics import flush_when_due
 from outlive.flows.run_turn import Turn
 from outlive.flows.turn.hand_over import HandedOver, handover_at
 from outlive.flows.turn.hold_lease import Busy
@@ -40,10 +41,13 @@ def run_batch(event: Mapping[str, Any], *, remaining_seconds: Callable[[], float
 async def _work(
     app: App, records: Sequence[Mapping[str, Any]], remaining_seconds: Callable[[], float]
 ) -> Mapping[str, Any]:
-    for done, record in enumerate(records):
-        if not await _is_done(app, record, remaining_seconds()):
-            return _failed(records[done:])
-    return _failed([])
+    try:
+        for done, record in enumerate(records):
+            if not await _is_done(app, record, remaining_seconds()):
+                return _failed(records[done:])
+        return _failed([])
+    finally:
+        await flush_when_due(app.beside)
 
 
 async def _is_done(app: App, record: Mapping[str, Any], seconds: float) -> bool:

@@ -30,7 +30,9 @@ def cache_invalidate(
 
     given = None if parameters is None else json_object("parameters", parameters)
     at_tenant(
-        lambda engine, stores: ToolCache(stores, engine.clock).invalidate(agent, tool, given), data=data, tenant=tenant
+        lambda engine, stores: ToolCache(stores, engine.clock, engine.tally).invalidate(agent, tool, given),
+        data=data,
+        tenant=tenant,
     )
     which = "every result" if given is None else "the result for these parameters"
     if json:

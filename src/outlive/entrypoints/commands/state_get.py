@@ -17,6 +17,7 @@ def state_get(
     session: options.Session,
     *,
     version: Annotated[int | None, typer.Option(help="As it was at this state version.", show_default=False)] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Large values in place of their links.")] = False,
     data: options.Data = None,
     tenant: options.Tenant = None,
     json: options.Json = False,  # noqa: ARG001 - it is JSON either way
@@ -25,4 +26,4 @@ def state_get(
     from outlive.entrypoints.running import at_session
     from outlive.flows.knowledge.change_state import read_state
 
-    print_json(at_session(session, partial(read_state, version=version), data=data, tenant=tenant))
+    print_json(at_session(session, partial(read_state, version=version, follow=follow), data=data, tenant=tenant))

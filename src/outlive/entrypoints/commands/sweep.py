@@ -46,6 +46,7 @@ def sweep(*, data: options.Data = None, tenant: options.Tenant = None, json: opt
             "expired records removed": swept.records,
             "turns archived": swept.archived,
             "older than they are kept": sum(asdict(swept.retained).values()),
+            "tool results removed": swept.results,
             "replies delivered": retried.delivered,
             "left for later": len(swept.held),
         }

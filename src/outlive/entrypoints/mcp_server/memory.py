@@ -34,7 +34,7 @@ class Memory:
     @property
     def cache(self) -> ToolCache:
         """The tenant's tool results."""
-        return ToolCache(self.stores, self.engine.clock)
+        return ToolCache(self.stores, self.engine.clock, self.engine.tally)
 
     def key(self, text: str) -> SessionKey:
         """A session key of this tenant; `Refused` for one that names another."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from outlive.core.json_paths import shown
+from outlive.core.json_paths import parse_pointer, shown, value_at
 from outlive.core.preferences import Preferences
 from outlive.core.state import Change
 from outlive.core.tool_cache import MAX_TTL, MIN_TTL
@@ -22,6 +22,8 @@ EXPECTED = "The version the patch was made for; left out, it is merged into what
 class _State(Arguments):
     session: str = SESSION
     version: int | None = Field(None, description="As it was at this version.")
+    follow: bool = Field(default=False, description="Large values in place of their links.")
+    path: str = Field("", description="JSON Pointer: only this field, such as /extracted_context/log.")
 
 
 class _PatchedState(Arguments):
@@ -66,7 +68,9 @@ class _Invalidated(_Tool):
 
 
 async def _state_get(memory: Memory, given: _State) -> object:
-    return await read_state(memory.engine, memory.stores, await memory.session(given.session), version=given.version)
+    session_id, path = await memory.session(given.session), parse_pointer(given.path)
+    state = await read_state(memory.engine, memory.stores, session_id, version=given.version, follow=given.follow)
+    return {"version": state.version, "value": value_at(state.document, path)} if path else state
 
 
 async def _state_patch(memory: Memory, given: _PatchedState) -> object:

@@ -17,6 +17,7 @@ from outlive.entrypoints.mcp_server.memory import Memory, MemoryTool
 from outlive.entrypoints.mcp_server.memory_tools import MEMORY_TOOLS
 from outlive.entrypoints.mcp_server.session_tools import SESSION_TOOLS
 from outlive.errors import NotFound, OutliveError
+from outlive.flows.limits.statistics import flush_when_due
 
 TOOLS = {tool.name: tool for tool in (*SESSION_TOOLS, *MEMORY_TOOLS)}
 INSTRUCTIONS = (
@@ -66,10 +67,12 @@ async def _called(memory: Memory, name: str, given: dict[str, Any] | None) -> ty
     try:
         if name not in TOOLS:
             raise NotFound(f"there is no tool {name!r}.", fix=f"Use one of {', '.join(TOOLS)}.")
-        return _said(await TOOLS[name].run(memory, given))
+        said = _said(await TOOLS[name].run(memory, given))
+        await flush_when_due(memory.engine)
     except OutliveError as error:
         told = {"type": type(error).__name__, "message": error.message, "fix": error.fix}
         return _said({"error": told}, is_error=True)
+    return said
 
 
 def _said(value: object, *, is_error: bool = False) -> types.CallToolResult:

@@ -12,6 +12,7 @@ from outlive.flows.delivery.retry_outbox import Retried, retry_outboxes
 from outlive.flows.delivery.schedule_messages import fire_schedules
 from outlive.flows.delivery.tell_dead import tell_dead
 from outlive.flows.engine import Engine
+from outlive.flows.limits.statistics import flush_when_due
 
 OnFault = Callable[[str], None]
 """Told in one line what went wrong beside the turns."""
@@ -30,6 +31,7 @@ class Tended:
 
 async def tend_once(engine: Engine) -> Tended:
     """One round; with nothing to do, two listings and one count."""
+    await flush_when_due(engine)
     return Tended(await fire_schedules(engine), await retry_outboxes(engine), await tell_dead(engine))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, assert_never
 
 from outlive.core.json_paths import json_patch, merge_patch
@@ -29,8 +30,10 @@ from outlive.core.state import (
     rebased,
     state_at,
 )
+from outlive.core.state_blobs import FOLDER, blob_path, check_links, links, offloaded
 from outlive.errors import Conflict, Invalid
 from outlive.flows.engine import Engine
+from outlive.flows.knowledge.follow_links import ReadFile, follow_links, follow_old_links
 from outlive.flows.sessions.walk_history import at_latest
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.commit_files import CommittedTree, FileEdits, commit_files, committed_tree
@@ -44,15 +47,28 @@ Patch = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 async def read_state(
-    engine: Engine, stores: TenantStores, session_id: SessionId, *, version: int | None = None
+    engine: Engine,
+    stores: TenantStores,
+    session_id: SessionId,
+    *,
+    version: int | None = None,
+    follow: bool = False,
 ) -> State:
-    """The state as last committed, or as it was at `version`; `NotFound`, or `Invalid` for one that never was."""
+    """The state as last committed, or as it was at `version`; `NotFound`, or `Invalid` for one that never was.
+
+    With `follow`, large values stand in place of their links; `Corrupt` names one that is not what was linked to.
+    """
 
     async def read(head: Head) -> State:
         tree = await committed_tree(engine, stores, head)
         if version is None:
-            return await _current(tree, engine.state_schema)
-        return state_at(await _history(tree), version, engine.state_schema)
+            state = await _current(tree, engine.state_schema)
+            return replace(state, document=await follow_links(state.document, tree.read)) if follow else state
+        state = state_at(await _history(tree), version, engine.state_schema)
+        if follow:
+            document = await follow_old_links(engine, stores, head, state.document, tree.read)
+            return replace(state, document=document)
+        return state
 
     return await at_latest(engine, stores, session_id, read)
 
@@ -118,27 +134,58 @@ async def _patched(
     tree = await committed_tree(engine, stores, lease.head)
     schema = engine.state_schema
     now = await _current(tree, schema)
-    change = await _change(tree, now, patch, schema, at=engine.clock.now(), by=by, expected=expected)
+    change, blobs = await _change(tree, now, patch, schema, at=engine.clock.now(), by=by, expected=expected)
     if change is None:
         return now
     after = apply_change(now, change)
-    check_document(after.document, schema)
-    edits = FileEdits(put={PATH: encode_state(after)}, append={HISTORY_PATH: encode_change(change)})
+    there = blobs_of(tree.entries)
+    linked = await check_state(after.document, schema, blobs, there, tree.read)
+    edits = FileEdits(
+        put={PATH: encode_state(after)} | {blob_path(digest): raw for digest, raw in blobs.items()},
+        append={HISTORY_PATH: encode_change(change)},
+        remove=[blob_path(digest) for digest in there - linked],
+    )
     await commit_files(engine, stores, lease, tree, edits, {"kind": "state", "by": by})
     return after
 
 
 async def _change(
     tree: CommittedTree, now: State, patch: Patch, schema: StateSchema, *, at: float, by: str, expected: int | None
-) -> Change | None:
-    """What the patch does to the state as it is now."""
+) -> tuple[Change | None, dict[str, bytes]]:
+    """What the patch does to the state as it is now, and the large values that come with it."""
     if expected is None or expected == now.version:
-        return change_between(now, patched_document(now.document, patch), at=at, by=by)
+        document, blobs = offloaded(patched_document(now.document, patch))
+        return change_between(now, document, at=at, by=by), blobs
     history = await _history(tree)
     base = state_at(history, expected, schema)
-    change = change_between(base, patched_document(base.document, patch), at=at, by=by)
+    document, blobs = offloaded(patched_document(base.document, patch))
+    change = change_between(base, document, at=at, by=by)
     since = [each for each in history if each.version > expected]
-    return None if change is None else rebased(change, since, now)
+    return None if change is None else rebased(change, since, now), blobs
+
+
+def blobs_of(paths: Iterable[str]) -> set[str]:
+    """The digests of the large values among the files of a tree."""
+    return {path.removeprefix(f"{FOLDER}/") for path in paths if path.startswith(f"{FOLDER}/")}
+
+
+async def check_state(
+    document: Document, schema: StateSchema, new: Mapping[str, bytes], there: Collection[str], read: ReadFile
+) -> set[str]:
+    """The digests it links to; `Invalid`, naming the field, unless it may be stored.
+
+    `new` are the large values that come with it, `there` those the tree has. Only a schema that validates has the
+    values that are linked to read.
+    """
+    check_links(document, {*new, *there})
+    linked = {digest for _, digest in links(document)}
+
+    async def read_any(path: str) -> bytes | None:
+        return new.get(path.removeprefix(f"{FOLDER}/")) or await read(path)
+
+    needs_all = schema.validate is not None and linked
+    check_document(document, schema, whole=await follow_links(document, read_any) if needs_all else None)
+    return linked
 
 
 def patched_document(document: Document, patch: Patch) -> Document:

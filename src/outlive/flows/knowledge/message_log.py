@@ -109,13 +109,18 @@ async def read_message(engine: Engine, stores: TenantStores, session_id: Session
     row = await retrying(lambda: stores.table.read(key), engine.clock)
     if row is None:
         raise NotFound(f"session {session_id} has no message {number}.", fix="Read a page to see its ids.")
-    message = decode_message(row.body, key)
+    return await whole_message(engine, stores, session_id, row)
+
+
+async def whole_message(engine: Engine, stores: TenantStores, session_id: SessionId, row: Row) -> LoggedMessage:
+    """The message of a record with its whole text; `Corrupt` names what is damaged."""
+    message = decode_message(row.body, row.key)
     if message.is_whole:
         return message
     where = text_key(session_id, message)
     raw = await retrying(lambda: stores.objects.get(where), engine.clock)
     if text_digest(raw) != message.digest:
-        raise Corrupt(f"object {where} is not the text of message {number}.", fix="Restore it from a backup.")
+        raise Corrupt(f"object {where} is not the text of message {message.id}.", fix="Restore it from a backup.")
     return replace(message, text=raw.decode(errors="surrogatepass"), digest="")
 
 

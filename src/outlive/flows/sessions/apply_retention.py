@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from outlive.core.audit_chain import CONVERSATIONS
 from outlive.core.keys import parse_session_key
 from outlive.core.retention import cut_off
-from outlive.core.tool_cache import ENTRIES
+from outlive.core.tool_cache import BLOBS, ENTRIES
 from outlive.errors import Invalid, NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.knowledge.cut_archive import cut_audit
-from outlive.flows.knowledge.tool_cache import BLOBS
 from outlive.flows.list_all import list_all, scan_all
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.scan_mappings import remove_row

@@ -8,9 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from outlive.core.keys import SessionId, SessionKey, mapping_key
+from outlive.core.message_log import LoggedMessage
 from outlive.core.sessions import Head, decode_mapping
 from outlive.errors import AlreadyExists, LeaseLost, NotFound, Refused, Unavailable
 from outlive.flows.engine import Engine
+from outlive.flows.knowledge.carry_messages import put_messages
+from outlive.flows.knowledge.message_log import delete_messages
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.scan_mappings import remove_row
 from outlive.flows.sessions.walk_history import list_packs
@@ -54,8 +57,12 @@ async def create_from_files(
     files: Mapping[str, NewFile],
     *,
     source: str,
+    messages: Sequence[LoggedMessage] = (),
 ) -> Head:
-    """Make a session whose first version holds these files; `head` is its head but for version and packs."""
+    """Make a session whose first version holds these files; `head` is its head but for version and packs.
+
+    `messages` are those that were appended to it, with their ids.
+    """
 
     async def fill(lease: Lease) -> Head:
         pack = PackParts(lease.next_pack())
@@ -67,6 +74,7 @@ async def create_from_files(
             "from": {"source": source},
         }
         packs = await store_tree(engine, stores, head.session_id, entries, pack, labels=labels)
+        await put_messages(engine, stores, head.session_id, messages)
         return replace(lease.head, version=1, lineage=1, packs=packs, clean_fence=lease.fence)
 
     return await create_session(engine, stores, keys, head, fill)
@@ -103,6 +111,7 @@ async def _take_back(engine: Engine, stores: TenantStores, keys: Sequence[Sessio
             await _unpoint(engine, stores, key, session_id)
         packs = await list_packs(engine, stores, session_id)
         await stores.objects.delete([info.key for info in packs.values()])
+        await delete_messages(engine, stores, session_id)
         await lease.remove()
 
 

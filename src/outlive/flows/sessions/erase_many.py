@@ -148,6 +148,7 @@ async def _by_session(engine: Engine, stores: TenantStores) -> Mapping[SessionId
 
 async def _erase_rest(engine: Engine, stores: TenantStores) -> list[Tier]:
     """Records and objects of every other kind."""
+    engine.tally.forget(stores.tenant)
     rows = await scan_all(stores.table, "", engine.clock)
     for row in rows:
         await remove_row(engine, stores, row)

@@ -4,6 +4,7 @@ outlive-export.json         what this is
 <session id>/session.json   the head, the exported version, the keys that point at it
 <session id>/manifest.json  path -> kind, mode, size, digest, target
 <session id>/ledger.jsonl   every turn: message, reply, cost
+<session id>/messages.jsonl  the messages that were appended to it, where there are any
 <session id>/tree/...       the files
 <session id>/versions/N.json  manifests of the other kept versions, when asked for
 """
@@ -22,11 +23,13 @@ from typing import Any
 
 from outlive.core.keys import SessionId
 from outlive.core.ledger import PATH
-from outlive.core.manifests import DIR, LINK, Entry
-from outlive.core.packs import Pack, PackName, Part
+from outlive.core.manifests import DIR, LINK, Entry, Manifest
+from outlive.core.packs import Pack, PackName, PackRef, Part
 from outlive.core.sessions import Head, encode_head
 from outlive.errors import NotFound
 from outlive.flows.engine import Engine
+from outlive.flows.knowledge.carry_messages import archived_messages
+from outlive.flows.knowledge.message_log import read_messages
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.sessions.find_sessions import sessions_of_tenant, sessions_of_user
 from outlive.flows.sessions.scan_mappings import scan_mappings
@@ -39,6 +42,8 @@ from outlive.flows.turn.read_packs import pack_reader
 
 SCHEMA = 1
 TITLE = "outlive-export.json"
+NO_VERSION = Version(0, PackRef(PackName(""), 0, "", 0), "none", Manifest({}, ()), None, None, {})
+"""Of a session that has messages and no turn."""
 KINDS = {LINK: tarfile.SYMTYPE, DIR: tarfile.DIRTYPE}
 
 
@@ -62,6 +67,8 @@ class Loaded:
     packs: Mapping[PackName, Pack]
     ledger: bytes
     others: tuple[Version, ...]
+    messages: Sequence[bytes]
+    """Lines."""
 
 
 async def export_session(
@@ -128,9 +135,9 @@ async def _export(
     overwrite: bool,
     progress: Progress,
 ) -> Exported:
-    """Sessions that have expired, or have no version yet, are left out; one that is damaged fails the export."""
+    """Sessions that have expired, or have neither a version nor a message, are left out; a damaged one fails it all."""
     keys = await _keys(engine, stores)
-    wanted = [session_id for session_id in ids if await _has_version(engine, stores, session_id)]
+    wanted = [session_id for session_id in ids if await _has_something(engine, stores, session_id)]
     sizes: list[int] = []
     async with new_archive(path, at=engine.clock.now(), overwrite=overwrite) as archive:
         await _open(archive, engine, stores, wanted)
@@ -142,11 +149,13 @@ async def _export(
     return Exported(path, tuple(wanted), len(sizes), sum(sizes))
 
 
-async def _has_version(engine: Engine, stores: TenantStores, session_id: SessionId) -> bool:
+async def _has_something(engine: Engine, stores: TenantStores, session_id: SessionId) -> bool:
     try:
-        return (await find_head(engine, stores, session_id)).version > 0
+        if (await find_head(engine, stores, session_id)).version > 0:
+            return True
     except NotFound:
         return False
+    return bool((await read_messages(engine, stores, session_id, limit=1)).messages)
 
 
 async def _keys(engine: Engine, stores: TenantStores) -> dict[SessionId, list[str]]:
@@ -163,12 +172,16 @@ async def _load(
     engine: Engine, stores: TenantStores, session_id: SessionId, number: int | None, *, manifests: bool
 ) -> Loaded:
     async def load(head: Head) -> Loaded:
+        messages = await archived_messages(engine, stores, session_id)
+        if head.version == 0 and messages and not number:
+            return Loaded(head, NO_VERSION, {}, b"", (), messages)
         newest, version = await find_versions(
             engine, stores, head, head.version, head.version if number is None else number
         )
         others = await _others(engine, stores, head, version) if manifests else ()
         packs = await pack_reader(engine, stores, session_id).fetch(version.tree.packs)
-        return Loaded(head, version, packs, await read_entry(engine, stores, session_id, newest.tree, PATH), others)
+        ledger = await read_entry(engine, stores, session_id, newest.tree, PATH)
+        return Loaded(head, version, packs, ledger, others, messages)
 
     return await at_latest(engine, stores, session_id, load)
 
@@ -194,6 +207,8 @@ async def _write(archive: Archive, loaded: Loaded, keys: Sequence[str], progress
     await archive.add(Member(f"{folder}/session.json", parts=[_session(loaded, keys)]))
     await archive.add(Member(f"{folder}/manifest.json", parts=[_json(manifest)]))
     await archive.add(Member(f"{folder}/ledger.jsonl", parts=[loaded.ledger]))
+    if loaded.messages:
+        await archive.add(Member(f"{folder}/messages.jsonl", parts=list(loaded.messages)))
     for done, (path, entry) in enumerate(files.items(), start=1):
         kind = KINDS.get(entry.kind, tarfile.REGTYPE)
         parts = _parts(loaded, entry)

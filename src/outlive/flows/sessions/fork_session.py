@@ -9,6 +9,7 @@ from outlive.core.keys import SessionId, SessionKey, parse_session_key, session_
 from outlive.core.ledger import PATH, lines_of
 from outlive.core.sessions import Answered, Head, Summary
 from outlive.flows.engine import Engine
+from outlive.flows.knowledge.carry_messages import copy_messages
 from outlive.flows.sessions.create_session import create_session, free_mapping
 from outlive.flows.sessions.walk_history import Version, at_latest, find_versions, read_entry
 from outlive.flows.sessions.write_tree import PackParts, move_tree, store_tree
@@ -38,6 +39,8 @@ async def fork_session(
     key: SessionKey | None = None,
 ) -> Forked:
     """Copy the tree of a version (default: the newest) into a new session, as one pack of its own.
+
+    The messages that were appended to the source by now come along, whichever version it is: they have none.
 
     No lease is needed: a source that runs a turn is forked from its last commit. Without `key` the fork gets the
     source's with a thread of its own. `Invalid` names the versions there are, `AlreadyExists` a key that is in use;
@@ -89,6 +92,7 @@ async def _fill(engine: Engine, stores: TenantStores, source: Head, found: Versi
         "from": {"session": source.session_id, "version": found.number},
     }
     packs = await store_tree(engine, stores, lease.head.session_id, entries, pack, labels=labels)
+    await copy_messages(engine, stores, source.session_id, lease.head.session_id)
     answered = _answered(source, found)
     turns = answered[-1].turn if answered else await _turns(engine, stores, source, found)
     return replace(

@@ -101,7 +101,7 @@ async def _import(
     if session.ledger:
         files[PATH] = NewFile(APPEND, LEDGER_MODE, session.ledger)
     head = _head(engine, stores, session, keys)
-    made = await create_from_files(engine, stores, keys, head, files, source=session.name)
+    made = await create_from_files(engine, stores, keys, head, files, source=session.name, messages=session.messages)
     sizes = [len(file.content) for file in files.values()]
     return Imported(made.session_id, tuple(map(str, keys)), session.name, len(sizes), sum(sizes), {})
 

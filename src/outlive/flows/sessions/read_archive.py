@@ -14,15 +14,19 @@ import zstandard
 
 from outlive.core.ledger import lines_of
 from outlive.core.manifests import DIR, FILE, LINK
+from outlive.core.message_log import LoggedMessage
 from outlive.core.sessions import Head, decode_head
 from outlive.core.trees import content_digest
 from outlive.errors import Corrupt, Invalid, NotFound, OutliveError, SchemaTooNew, TooLarge
+from outlive.flows.knowledge.carry_messages import parse_archived
 from outlive.flows.sessions.export_session import SCHEMA, TITLE
 from outlive.flows.sessions.write_tree import NewFile
 from outlive.flows.turn.check_tree import MAX_BYTES, check_tree, kind_of, refuse_holes
 
 ZSTD = b"\x28\xb5\x2f\xfd"
 MODES = 0o777
+NEEDED = ("session.json", "manifest.json", "ledger.jsonl")
+MESSAGES = "messages.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class ArchivedSession:
     keys: tuple[str, ...]
     ledger: bytes
     files: Mapping[str, NewFile]
+    messages: tuple[LoggedMessage, ...] = ()
 
 
 @dataclass(slots=True)
@@ -112,7 +117,7 @@ def _take(tar: tarfile.TarFile, member: tarfile.TarInfo, rest: str, folder: _Fol
         raise TooLarge(f"session {folder.name} has more than {MAX_BYTES:,} bytes.", fix="Remove large files from it.")
     if rest.startswith("tree/"):
         folder.tree[rest.removeprefix("tree/")] = _file(tar, member)
-    elif rest in ("session.json", "manifest.json", "ledger.jsonl"):
+    elif rest in (*NEEDED, MESSAGES):
         folder.documents[rest] = _content(tar, member)
     elif not rest.startswith("versions/"):
         raise Invalid(f"the member {member.name!r} is none of an export's.", fix="Use the archive as exported.")
@@ -142,7 +147,7 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _session(folder: _Folder) -> ArchivedSession:
-    for name in ("session.json", "manifest.json", "ledger.jsonl"):
+    for name in NEEDED:
         if name not in folder.documents:
             raise Corrupt(f"{folder.name}/{name} is missing.", fix="Export it again.")
     fields = _parsed(f"{folder.name}/session.json", folder.documents["session.json"])
@@ -154,7 +159,8 @@ def _session(folder: _Folder) -> ArchivedSession:
         version, agent_session_id = int(fields["version"]), fields["agent_session_id"]
     except (KeyError, TypeError, ValueError) as error:
         raise _garbled(f"{folder.name}/session.json", error) from error
-    session = ArchivedSession(folder.name, head, version, agent_session_id, keys, ledger, files)
+    messages = parse_archived(folder.documents.get(MESSAGES, b""), f"{folder.name}/{MESSAGES}")
+    session = ArchivedSession(folder.name, head, version, agent_session_id, keys, ledger, files, messages)
     _check_ledger(session)
     return session
 

@@ -11,6 +11,8 @@ from outlive.errors import Conflict, Corrupt, NotFound, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.knowledge.keep_archive import collect_turns
 from outlive.flows.knowledge.message_log import delete_messages, sessions_with_messages
+from outlive.flows.knowledge.tool_cache import expired_results
+from outlive.flows.limits.statistics import count_anew
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.sessions.apply_retention import Retained, apply_retention
 from outlive.flows.sessions.erase_many import sessions_with_packs
@@ -52,7 +54,9 @@ class TenantSwept:
     notes: int = 0
     """Contents of the agents' memory that nothing names, removed."""
     records: int = 0
-    """Expired ones, removed: live text, stops, link codes, audit."""
+    """Expired ones, removed: live text, stops, link codes, audit, results of tools."""
+    results: int = 0
+    """Objects of large results of tools whose time is over, removed."""
     held: list[SessionId] = field(default_factory=list)
     """Due for removal, but a turn runs in them, or the archive that has to have them first is down."""
     damaged: list[str] = field(default_factory=list)
@@ -72,7 +76,9 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     """
     done = TenantSwept()
     await _collect(engine, stores, done)
+    began = engine.clock.now()
     heads = await scan_heads(engine, stores)
+    await count_anew(engine, stores, heads, began)
     pointers = await scan_mappings(engine, stores)
     for number, row in enumerate(heads, start=1):
         try:
@@ -92,6 +98,9 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     done.records = await sweep_notes(engine, stores)
     if not done.archive_down:
         done.retained = await apply_retention(engine, stores)
+    over = await expired_results(stores, engine.clock)
+    await remove_objects(engine, stores, over)
+    done.results = len(over)
     return done
 
 

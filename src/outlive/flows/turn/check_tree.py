@@ -9,7 +9,7 @@ from outlive.core.transcripts import TRANSCRIPTS, unknown_parents
 from outlive.errors import Corrupt, Invalid, TooLarge
 from outlive.flows.sessions.write_tree import NewFile
 
-FOLDERS = ("work", "config/projects", "config/tasks", "config/file-history", "config/todos")
+FOLDERS = ("work", "config/projects", "config/tasks", "config/file-history", "config/todos", "state")
 """The parts of a tree that a workspace keeps, but for the ledger, which does not come with the files."""
 FILES = ("state.json", "state.jsonl", "outgoing.jsonl")
 """The files beside them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,8 @@ class FileEdits:
     """The whole content of a file."""
     append: Mapping[str, bytes] = field(default_factory=dict)
     """What is added to an append-only file; it is made when it is not there."""
+    remove: Collection[str] = ()
+    """Files that are there no more."""
 
 
 class CommittedTree:
@@ -91,7 +93,7 @@ async def commit_files(
 
 
 def _edited(entries: Mapping[str, Entry], edits: FileEdits, pack: PackParts) -> dict[str, Entry]:
-    changed = dict(entries)
+    changed = {path: entry for path, entry in entries.items() if path not in edits.remove}
     for path, content in edits.put.items():
         chunks = with_chunk((), pack.add(content)) if content else ()
         changed[path] = Entry(FILE, len(content), MODE, content_digest(content), "", chunks)

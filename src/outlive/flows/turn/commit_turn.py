@@ -24,6 +24,7 @@ from outlive.flows.turn.capture_tree import Capture, absorb, look, seal
 from outlive.flows.turn.hold_lease import Lease
 from outlive.flows.turn.outgoing_files import outgoing_of
 from outlive.flows.turn.read_packs import pack_reader, read_chunks, stored_tree
+from outlive.flows.turn.turn_results import TurnResults
 from outlive.protocols import Decided, FileContent, TurnDone, Workspace
 
 LEDGER_MODE = 0o600
@@ -66,6 +67,7 @@ class TurnOnDisk:
         self.has_run = False
         """The agent was asked."""
         self.flushing = asyncio.Lock()
+        self.results = TurnResults(engine.tool_caches.of(stores, engine.clock, engine.tally), lease.head.profile)
 
     @property
     def user(self) -> str:

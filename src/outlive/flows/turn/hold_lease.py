@@ -69,6 +69,7 @@ class Lease:
                 await self._table.delete(self._row.key, expected=At(self._row.version, self._row.fence))
             except VersionConflict as error:
                 raise LeaseLost from error
+            self._engine.tally.moved(self.head, None, self._engine.clock.now())
 
     def _settled(self, head: Head) -> Head:
         return head if self.dirty else settled(head, self.fence)
@@ -83,6 +84,7 @@ class Lease:
             self._row = await write_settled(
                 self._table, self._row, encode_head(head), lease, head.expires_at, self._engine.clock
             )
+            self._engine.tally.moved(self.head, head, self._engine.clock.now())
             self.head = head
             self.dirty = self.dirty and head.clean_fence < self.fence
 
@@ -135,6 +137,7 @@ async def create(engine: Engine, table: Table, head: Head) -> Lease:
         row = await table.write(key, body, expected=Absent(), lease=hold, expires_at=head.expires_at)
     except Unavailable:
         row = await _created(engine, table, key, body, owner, head.expires_at)
+    engine.tally.moved(None, head, engine.clock.now())
     return Lease(table, row, owner, engine)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from outlive.core.state import HISTORY_PATH, PATH, decode_changes, decode_state
-from outlive.core.state_filter import BUDGET, Filtered, StateRules, fenced, filter_state
+from outlive.core.state_filter import BUDGET, Filtered, StateRules, fenced, filter_by_choice, filter_state, open_fields
+from outlive.errors import AgentFailed
 from outlive.flows.knowledge.preferences import read_preferences
 from outlive.flows.trace import Trace
 from outlive.flows.turn.commit_turn import TurnOnDisk
@@ -21,15 +22,19 @@ async def recall_facts(turn: TurnOnDisk, trace: Trace) -> str:
     `Corrupt`, `SchemaTooNew` or `Invalid` for a state that this worker must not work on.
     """
     policy = turn.engine.policy
-    found = [await _state(turn)] if policy.state_tokens and PATH in turn.state.manifest.entries else []
-    found += [await _preferences(turn)] if policy.preferences else []
-    known = [each for each in found if each.document]
-    if not known:
-        return ""
     with trace.step("state") as step:
+        found = [await _state(turn)] if policy.state_tokens and PATH in turn.state.manifest.entries else []
+        found += [await _preferences(turn)] if policy.preferences else []
+        known = [each for each in found if each.document]
         before, after = sum(each.tokens_before for each in known), sum(each.tokens_after for each in known)
-        step.found = f"{before} tokens known, {after} sent"
+        step.found = "; ".join([f"{before} tokens known, {after} sent", *_choosers(known)])
+    if not known:
+        trace.steps.remove(step)
     return "".join(map(fenced, known))
+
+
+def _choosers(known: list[Filtered]) -> list[str]:
+    return [f"chosen by {each.how}" for each in known if each.how != "rules"]
 
 
 async def _state(turn: TurnOnDisk) -> Filtered:
@@ -37,7 +42,16 @@ async def _state(turn: TurnOnDisk) -> Filtered:
     state = decode_state(await turn.workspace.read(PATH), engine.state_schema)
     history = decode_changes(await turn.workspace.read(HISTORY_PATH))
     rules = replace(engine.state_rules, budget=engine.policy.state_tokens)
-    return filter_state(state.document, history, turn.inbound.text, rules)
+    by_rules = filter_state(state.document, history, turn.inbound.text, rules)
+    chooser, fields = engine.field_chooser, open_fields(state.document, rules)
+    if chooser is None or not fields:
+        return by_rules
+    try:
+        chosen = await chooser.choose(fields, turn.inbound.text)
+    except AgentFailed as error:
+        return replace(by_rules, how=f"rules: {error.message}")
+    found = filter_by_choice(state.document, chosen.paths, rules)
+    return replace(found, how=f"a model ({chosen.input_tokens} tokens in, {chosen.output_tokens} out)")
 
 
 async def _preferences(turn: TurnOnDisk) -> Filtered:

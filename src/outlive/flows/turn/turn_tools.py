@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from outlive.core.json_paths import parse_pointer, value_at
 from outlive.core.manifests import APPEND, FILE
 from outlive.core.state import (
     HISTORY_PATH,
@@ -17,14 +19,15 @@ from outlive.core.state import (
     State,
     apply_change,
     change_between,
-    check_document,
     decode_state,
     empty_state,
     encode_change,
     encode_state,
 )
+from outlive.core.state_blobs import blob_path, links, offloaded
 from outlive.errors import Invalid, NotFound
-from outlive.flows.knowledge.change_state import patched_document
+from outlive.flows.knowledge.change_state import check_state, patched_document
+from outlive.flows.knowledge.follow_links import follow_links
 from outlive.flows.knowledge.preferences import patch_preferences, read_preferences
 from outlive.flows.turn.commit_files import MODE
 from outlive.flows.turn.commit_turn import TurnOnDisk
@@ -33,6 +36,17 @@ from outlive.protocols import AgentTool, FileContent
 BY = "agent"
 """Who changed the state, for its history."""
 NOTHING: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+LARGE = "Of a large value it shows the summary; give its path to read it, and from to read on."
+ONE_FIELD: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "path": {"type": "string", "description": "JSON Pointer of one field: /extracted_context/log, say."},
+        "from": {"type": "integer", "minimum": 0, "description": "Skip so many characters of a text."},
+    },
+    "additionalProperties": False,
+}
+MAX_SHOWN = 30_000
+"""Characters of one field that a model is shown at a time."""
 MERGED = {"type": "object", "description": "A JSON Merge Patch: objects are merged, null removes a field."}
 
 
@@ -48,7 +62,7 @@ class TurnTools:
         """As the agent is shown them."""
         told = "extracted_context is for facts, active_mission for the goal and its sub_tasks."
         return (
-            AgentTool("state_get", "The facts kept of this session, as JSON.", NOTHING, self._state_get),
+            AgentTool("state_get", f"The facts kept of this session, as JSON. {LARGE}", ONE_FIELD, self._state_get),
             AgentTool("state_patch", f"Keep facts of this session; {told}", _patch(MERGED), self._state_patch),
             AgentTool(
                 "preferences_get", "What this user said about how they like things.", NOTHING, self._preferences_get
@@ -61,21 +75,39 @@ class TurnTools:
             ),
         )
 
-    async def _state_get(self, _given: Mapping[str, Any]) -> str:
-        return _shown(await self._state())
+    async def _state_get(self, given: Mapping[str, Any]) -> str:
+        state = await self._state()
+        path, start = given.get("path"), given.get("from", 0)
+        if path is None:
+            return _shown(state)
+        if not isinstance(path, str) or not isinstance(start, int) or start < 0:
+            raise Invalid("path is no text, or from no number.", fix='Pass {"path": "/extracted_context/log"}, say.')
+        value = await follow_links(value_at(state.document, parse_pointer(path)), self._read)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        end = start + MAX_SHOWN
+        more = f"\n[{len(text):,} characters in all; read on with from: {end}]" if len(text) > end else ""
+        return text[start:end] + more
+
+    async def _read(self, path: str) -> bytes | None:
+        with suppress(NotFound):
+            return await self.open().workspace.read(path)
+        return None
 
     async def _state_patch(self, given: Mapping[str, Any]) -> str:
         turn = self.open()
         async with turn.flushing:  # a flush takes both files, or neither
             before = await self._state()
-            document = patched_document(before.document, _patch_of(given))
+            document, blobs = offloaded(patched_document(before.document, _patch_of(given)))
             change = change_between(before, document, at=turn.engine.clock.now(), by=BY)
             if change is None:
                 return _shown(before)
             after = apply_change(before, change)
-            check_document(after.document, turn.engine.state_schema)
+            there = {digest for _, digest in links(before.document)}
+            linked = await check_state(after.document, turn.engine.state_schema, blobs, there, self._read)
             line = FileContent(HISTORY_PATH, APPEND, MODE, [encode_change(change)], append=True)
-            await turn.workspace.write([FileContent(PATH, FILE, MODE, [encode_state(after)]), line])
+            large = [FileContent(blob_path(digest), FILE, MODE, [raw]) for digest, raw in blobs.items()]
+            await turn.workspace.write([*large, FileContent(PATH, FILE, MODE, [encode_state(after)]), line])
+            await turn.workspace.remove([blob_path(digest) for digest in there - linked])
         return _shown(after)
 
     async def _preferences_get(self, _given: Mapping[str, Any]) -> str:
