@@ -189,6 +189,16 @@ class Settings(BaseSettings):
     mcp_tokens: SecretStr | None = Field(
         None, description="Who may use `outlive mcp --http`: `TENANT:TOKEN` pairs, separated by spaces."
     )
+    http_host: str = Field("127.0.0.1", description="Address that `outlive serve` listens on.")
+    http_port: int = Field(8000, ge=0, le=65535, description="Its port; 0: a free one.")
+    http_workers: int = Field(1, ge=0, le=64, description="Turns that `outlive serve` runs at one time itself.")
+    http_max_body: int = Field(32 << 20, ge=1024, description="Bytes of a request's body at most.")
+    http_max_streams: int = Field(1000, ge=1, description="Event streams open at one time in one process at most.")
+    client_auth_token: SecretStr | None = Field(
+        None,
+        validation_alias="SDK_CLIENT_AUTH_TOKEN",
+        description="The internal token of the HTTP API, for everything (`SDK_CLIENT_AUTH_TOKEN`).",
+    )
     region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")

@@ -21,6 +21,7 @@ from outlive.agents.starter_profile import write_starter
 from outlive.agents.tree import IGNORED
 from outlive.agents.warm import WarmLimits, WarmProcesses
 from outlive.agents.workspace import DiskWorkspaces, Slot
+from outlive.channels.api import ApiChannel
 from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock, new_id
 from outlive.core.controls import WhileBusy
@@ -183,7 +184,7 @@ async def open_app(
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
             policy=_policy(chosen),
-            channels={"console": ConsoleChannel(), **_telegram(chosen, table, stack)},
+            channels={"console": ConsoleChannel(), "api": ApiChannel(objects), **_telegram(chosen, table, stack)},
         )
         stack.push_async_callback(engine.agent.close)
         yield App(chosen, engine, model, counts, replace(engine, table=table, objects=objects, queue=queue))

@@ -46,6 +46,7 @@ from outlive.entrypoints.commands.schedule_add import schedule_add
 from outlive.entrypoints.commands.schedule_list import schedule_list
 from outlive.entrypoints.commands.schedule_remove import schedule_remove
 from outlive.entrypoints.commands.send import send
+from outlive.entrypoints.commands.serve import serve
 from outlive.entrypoints.commands.sessions_debug import sessions_debug
 from outlive.entrypoints.commands.sessions_diff import sessions_diff
 from outlive.entrypoints.commands.sessions_erase import sessions_erase
@@ -69,6 +70,9 @@ from outlive.entrypoints.commands.telegram_unpair import telegram_unpair
 from outlive.entrypoints.commands.telegram_webhook_delete import telegram_webhook_delete
 from outlive.entrypoints.commands.telegram_webhook_info import telegram_webhook_info
 from outlive.entrypoints.commands.telegram_webhook_set import telegram_webhook_set
+from outlive.entrypoints.commands.tokens_create import tokens_create
+from outlive.entrypoints.commands.tokens_list import tokens_list
+from outlive.entrypoints.commands.tokens_revoke import tokens_revoke
 from outlive.entrypoints.commands.trace_show import trace_show
 from outlive.entrypoints.commands.usage import usage
 from outlive.entrypoints.commands.worker import worker
@@ -96,6 +100,7 @@ COMMANDS: Commands = {
     "chat": chat,
     "send": send,
     "worker": worker,
+    "serve": serve,
     "doctor": doctor,
     "sweep": sweep,
     "cost": cost,
@@ -133,6 +138,8 @@ TRACE: Commands = {"show": trace_show}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
 LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
 APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
+
+TOKENS: Commands = {"create": tokens_create, "list": tokens_list, "revoke": tokens_revoke}
 
 TELEGRAM: Commands = {"run": telegram_run, "pair": telegram_pair, "unpair": telegram_unpair}
 
@@ -172,6 +179,8 @@ app.add_typer(_group(SCHEDULE), name="schedule", help="Send messages by themselv
 app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
 
 app.add_typer(_group(APPROVALS), name="approvals", help="Look at the tool calls that wait for a person, and answer.")
+
+app.add_typer(_group(TOKENS), name="tokens", help="Keys of the HTTP API: hand them out, take them back.")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback

@@ -1,0 +1,41 @@
+"""The application: every route, every guard, one description."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from outlive.entrypoints.http_api import health, messages, sessions, signing_in
+from outlive.entrypoints.http_api.callers import Api
+from outlive.entrypoints.http_api.describing import described
+from outlive.entrypoints.http_api.faults import Failed, on_defect, on_error, on_http, on_invalid
+from outlive.entrypoints.http_api.guards import BodyLimit, EncodedPaths, SafeHeaders
+from outlive.errors import OutliveError
+from outlive.wiring import App
+
+ROUTERS = (health.routes, signing_in.routes, messages.routes, sessions.routes)
+
+
+def create_app(app: App, *, token: str | None = None) -> FastAPI:
+    """The ASGI application on an opened app, which stays its opener's; `token` is the internal one, for everything."""
+    api = Api(app, token, max_streams=app.settings.http_max_streams)
+    served = FastAPI(
+        title="outlive", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False
+    )
+    served.state.api = api
+    for routes in ROUTERS:
+        served.include_router(routes)
+    for kind, handler in (
+        (OutliveError, on_error),
+        (Failed, on_error),
+        (RequestValidationError, on_invalid),
+        (HTTPException, on_http),
+        (Exception, on_defect),
+    ):
+        served.add_exception_handler(kind, handler)
+    served.add_middleware(BodyLimit, limit=app.settings.http_max_body)
+    served.add_middleware(EncodedPaths)
+    served.add_middleware(SafeHeaders)
+    described(served)
+    return served
