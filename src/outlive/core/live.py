@@ -29,6 +29,8 @@ class LiveTool:
     """The agent's own for the call."""
     name: str
     summary: str
+    revision: int
+    """Of the state in which it started, or ended."""
     status: Literal["running", "done", "failed"] = "running"
 
 
@@ -70,21 +72,23 @@ def advanced(state: LiveState, event: AgentEvent, now: float) -> LiveState:
             return replace(newer, text=state.text + gap + text, pieces=0)
         case ToolStarted(call_id, name, summary):
             told = f"{name}: {summary}" if summary else name
-            return replace(newer, tool=told, pieces=1, tools=_with_tool(state.tools, call_id, name, summary))
+            return replace(newer, tool=told, pieces=1, tools=_with_tool(newer, call_id, name, summary))
         case ToolFinished(call_id, is_error):
-            return replace(newer, tool="", tools=_ended_tool(state.tools, call_id, is_error=is_error))
+            return replace(newer, tool="", tools=_ended_tool(newer, call_id, is_error=is_error))
         case SessionSeen() | TurnDone():
             return state
 
 
-def _with_tool(tools: tuple[LiveTool, ...], call_id: str, name: str, summary: str) -> tuple[LiveTool, ...]:
-    number = tools[-1].number + 1 if tools else 1
-    return (*tools, LiveTool(number, call_id, name, summary))[-MAX_LIVE_TOOLS:]
+def _with_tool(state: LiveState, call_id: str, name: str, summary: str) -> tuple[LiveTool, ...]:
+    number = state.tools[-1].number + 1 if state.tools else 1
+    return (*state.tools, LiveTool(number, call_id, name, summary, state.revision))[-MAX_LIVE_TOOLS:]
 
 
-def _ended_tool(tools: tuple[LiveTool, ...], call_id: str, *, is_error: bool) -> tuple[LiveTool, ...]:
+def _ended_tool(state: LiveState, call_id: str, *, is_error: bool) -> tuple[LiveTool, ...]:
     status: Literal["done", "failed"] = "failed" if is_error else "done"
-    return tuple(replace(tool, status=status) if tool.id == call_id else tool for tool in tools)
+    return tuple(
+        replace(tool, status=status, revision=state.revision) if tool.id == call_id else tool for tool in state.tools
+    )
 
 
 def ended(state: LiveState, text: str | None, now: float) -> LiveState:

@@ -28,7 +28,7 @@ class Position:
     length: int = 0
     """Characters of it that were sent."""
     tools: int = 0
-    """Twice the number of the last call that was told of; one more once its end was told."""
+    """The revision of the last start or end of a call that was told of."""
     check: int = 0
     """CRC-32 of what was sent: text that was written anew since is not taken for its continuation."""
 
@@ -59,16 +59,22 @@ class TextNews:
 News = TextNews | LiveTool
 
 
-def news_of(state: LiveState, seen: Position) -> tuple[list[News], Position]:
-    """What a running turn's state has that the reader has not, and where the reader is then."""
+def news_of(state: LiveState, seen: Position) -> list[tuple[News, Position]]:
+    """What a running turn's state has that the reader has not, each with where the reader is behind it."""
     digest = message_digest(state.message_id)
     if seen.message != digest:
         seen = replace(seen, message=digest, length=0, tools=0, check=0)
-    tools, told = _tool_news(state.tools, seen.tools)
-    text = _text_news(state.text, seen)
-    found: list[News] = [*([text] if text else []), *tools]
-    after = replace(seen, length=len(state.text), check=_check(state.text), tools=told)
-    return found, after
+    found: list[tuple[News, Position]] = []
+    if text := _text_news(state.text, seen):
+        seen = replace(seen, length=len(state.text), check=_check(state.text))
+        found.append((text, seen))
+    if state.revision < seen.tools:
+        seen = replace(seen, tools=0)  # the turn was begun anew
+    changed = [tool for tool in state.tools if tool.revision > seen.tools]
+    for tool in sorted(changed, key=lambda tool: tool.revision):
+        seen = replace(seen, tools=tool.revision)
+        found.append((tool, seen))
+    return found
 
 
 def _text_news(text: str, seen: Position) -> TextNews | None:
@@ -76,18 +82,6 @@ def _text_news(text: str, seen: Position) -> TextNews | None:
         rest = text[seen.length :]
         return TextNews(rest, append=seen.length > 0) if rest else None
     return TextNews(text, append=False)
-
-
-def _tool_news(tools: tuple[LiveTool, ...], told: int) -> tuple[list[LiveTool], int]:
-    """Calls whose start or end is news; of one that has ended since, the end alone."""
-    if tools and 2 * tools[-1].number + 1 < told:
-        told = 0  # the turn was begun anew
-    found = [tool for tool in tools if _mark(tool) > told]
-    return found, max([told, *map(_mark, tools)])
-
-
-def _mark(tool: LiveTool) -> int:
-    return 2 * tool.number + (tool.status != "running")
 
 
 def _check(text: str) -> int:

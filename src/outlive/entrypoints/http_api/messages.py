@@ -156,7 +156,8 @@ async def _answer(caller: Caller, inbound: Inbound, accepted: Accepted, wait: fl
         return shown(accepted, 202)
     try:
         async with asyncio.timeout(wait), aclosing(follow_message(caller.api.app.engine, inbound)) as happenings:
-            async for happening, _ in happenings:
+            async for told in happenings:
+                happening = told[0] if told else None
                 if isinstance(happening, Committed):
                     return shown(result_of(happening.session_id, happening.line))
                 if isinstance(happening, Died):

@@ -15,13 +15,13 @@ from outlive.entrypoints.http_api.callers import Api
 from outlive.entrypoints.http_api.faults import Failed, problem, to_json
 from outlive.entrypoints.http_api.results import result_of
 from outlive.errors import Invalid, OutliveError, RateLimited
-from outlive.flows.delivery.follow_session import Committed, Died, Happening, Live, Retrying
+from outlive.flows.delivery.follow_session import Committed, Died, Happening, Live, Retrying, Told
 
 PING_LOOKS = 15
 """Looks that found nothing, a second apart, before a comment keeps the connection open."""
 MEDIA_TYPE = "text/event-stream"
 
-Happenings = AsyncGenerator[tuple[Happening | None, Position], None]
+Happenings = AsyncGenerator[Told | None, None]
 Encode = Callable[[Happening, Position], str]
 
 
@@ -84,10 +84,10 @@ async def _body(api: Api, happenings: Happenings, encoded: Encode, first: str) -
         quiet = 0
         async with aclosing(happenings):
             try:
-                async for happening, position in happenings:
-                    quiet = 0 if happening else quiet + 1
-                    if happening is not None:
-                        yield encoded(happening, position)
+                async for told in happenings:
+                    quiet = 0 if told else quiet + 1
+                    if told is not None:
+                        yield encoded(*told)
                     elif quiet % PING_LOOKS == 0:
                         yield ": ping\n\n"
                     if api.closing.is_set():

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from outlive.core.keys import SessionKey
+from outlive.core.keys import SessionId, SessionKey
 from outlive.core.ledger import LedgerLine
 from outlive.core.live import LiveState
 from outlive.core.messages import Inbound
@@ -58,6 +58,8 @@ class Died:
 
 
 Happening = Live | Retrying | Committed | Died
+Told = tuple[Happening, Position]
+"""With where its reader is behind it."""
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ class _Follower:
     key: SessionKey
     seen: Position
     states: asyncio.Queue[LiveState] = field(default_factory=asyncio.Queue)
-    failed: set[tuple[str, int]] = field(default_factory=set)
+    failed: set[float] = field(default_factory=set)
     version: int = -1
 
     async def watch(self) -> None:
@@ -84,7 +86,10 @@ class _Follower:
             with suppress(TimeoutError):
                 found.append(await asyncio.wait_for(self.states.get(), pause))
         while not self.states.empty():
-            found.append(self.states.get_nowait())
+            state = self.states.get_nowait()
+            if found and found[-1].message_id == state.message_id and not found[-1].ended:
+                found.pop()  # what follows has all of it
+            found.append(state)
         return found
 
     async def head(self) -> Head | None:
@@ -96,34 +101,42 @@ class _Follower:
         except NotFound:
             return None
 
-    def of_state(self, state: LiveState) -> list[Happening]:
+    def of_state(self, state: LiveState) -> list[Told]:
         """What is new in a state."""
         if state.finished:
             return []
-        found, self.seen = news_of(state, self.seen)
-        happenings: list[Happening] = [Live(state.message_id, news) for news in found]
-        if state.failed and (state.message_id, int(state.at)) not in self.failed:
-            self.failed.add((state.message_id, int(state.at)))
-            happenings.append(Retrying(state.message_id))
-        return happenings
+        found: list[Told] = []
+        for news, behind in news_of(state, self.seen):
+            self.seen = behind
+            found.append((Live(state.message_id, news), behind))
+        if state.failed and state.at not in self.failed:
+            self.failed.add(state.at)
+            found.append((Retrying(state.message_id), self.seen))
+        return found
 
-    async def recorded(self, head: Head) -> list[Happening]:
+    async def recorded(self, head: Head, message_id: str | None = None) -> list[Told]:
         """The same of the state that another process has written down."""
         state = await read_live(self.engine, self.engine.stores(self.key.tenant), head.session_id)
-        return self.of_state(state) if state and state.session_key == str(self.key) else []
+        is_meant = state is not None and state.session_key == str(self.key) and message_id in (None, state.message_id)
+        return self.of_state(state) if state and is_meant else []
 
-    async def committed(self, head: Head) -> list[Happening]:
+    async def committed(self, head: Head) -> list[Told]:
         """The turns that stand since; the ledger is read where the version has changed only."""
         if head.version == self.version and head.session_id == self.seen.session_id:
             return []
         lines = await read_lines(self.engine, self.engine.stores(self.key.tenant), head)
         is_same = head.session_id == self.seen.session_id
         new = [line for line in lines if (line.turn > self.seen.turn if is_same else line.at * 1000 > self.seen.at)]
-        last = lines[-1].turn if lines else 0
-        at = max([self.seen.at, *(int(line.at * 1000) for line in lines)])
         self.version = head.version
-        self.seen = replace(self.seen, session_id=head.session_id, turn=last, at=at)
-        return [Committed(head.session_id, line) for line in new]
+        last = lines[-1].turn if lines else 0
+        self.seen = replace(self.seen, session_id=head.session_id, turn=last - len(new))
+        return [self.stands(head.session_id, line) for line in new]
+
+    def stands(self, session_id: SessionId, line: LedgerLine) -> Told:
+        """A committed turn, behind which the reader is then."""
+        at = max(self.seen.at, int(line.at * 1000))
+        self.seen = Position(session_id, line.turn, at)
+        return Committed(session_id, line), self.seen
 
 
 @asynccontextmanager
@@ -141,7 +154,7 @@ async def _following(engine: Engine, key: SessionKey, seen: Position | None) -> 
 
 async def follow_session(
     engine: Engine, key: SessionKey, seen: Position | None = None
-) -> AsyncGenerator[tuple[Happening | None, Position], None]:
+) -> AsyncGenerator[Told | None, None]:
     """Everything that happens behind the key from now on, or since a position; it ends when it is closed.
 
     None comes with each look that found nothing, a second apart at most: a good moment to see whether the reader is
@@ -151,7 +164,7 @@ async def follow_session(
         pause = FIRST_PAUSE
         while True:
             states = await follower.next_states(pause)
-            found = [happening for state in states for happening in follower.of_state(state)]
+            found = [told for state in states for told in follower.of_state(state)]
             if not states or any(state.finished for state in states):
                 head = await follower.head()
                 if head is not None:
@@ -159,43 +172,37 @@ async def follow_session(
                     found += [] if states else await follower.recorded(head)
             pause = FIRST_PAUSE if found else min(2 * pause, LONGEST_PAUSE)
             if not found:
-                yield None, follower.seen
-            for happening in found:
-                yield happening, follower.seen
+                yield None
+            for told in found:
+                yield told
 
 
 async def follow_message(
     engine: Engine, inbound: Inbound, seen: Position | None = None
-) -> AsyncGenerator[tuple[Happening | None, Position], None]:
+) -> AsyncGenerator[Told | None, None]:
     """What happens to one message, up to and with its end: `Committed` or `Died`. Otherwise as `follow_session`."""
     async with _following(engine, inbound.key, seen) as follower:
         pause, looked_at = 0.0, engine.clock.now()
         while True:
-            found: list[Happening] = []
             states = [s for s in await follower.next_states(pause) if s.message_id == inbound.message_id]
-            for state in states:
-                found += follower.of_state(state)
+            found = [told for state in states for told in follower.of_state(state)]
             if not states or states[-1].finished:
                 found += await _looked_up(follower, inbound, has_news=bool(states))
             if not found and engine.clock.now() > looked_at + DEAD_SECONDS:
                 letter, looked_at = await find_dead_letter(engine.queue, inbound), engine.clock.now()
-                found += [Died(letter)] if letter else []
-            if not found:
-                yield None, follower.seen
-            for happening in found:
-                yield happening, follower.seen
-            if found and isinstance(found[-1], Committed | Died):
-                return
+                found += [(Died(letter), follower.seen)] if letter else []
             pause = FIRST_PAUSE if found else min(2 * pause or FIRST_PAUSE, LONGEST_PAUSE)
+            if not found:
+                yield None
+            for told in found:
+                yield told
+                if isinstance(told[0], Committed | Died):
+                    return
 
 
-async def _looked_up(follower: _Follower, inbound: Inbound, *, has_news: bool) -> list[Happening]:
+async def _looked_up(follower: _Follower, inbound: Inbound, *, has_news: bool) -> list[Told]:
     """The message's end if it has come, or else what its turn has written down."""
     if answered := await find_answer(follower.engine, inbound):
-        session_id, line = answered
-        return [Committed(session_id, line)]
+        return [follower.stands(SessionId(answered[0]), answered[1])]
     head = None if has_news else await follower.head()
-    if head is None:
-        return []
-    state = await read_live(follower.engine, follower.engine.stores(inbound.key.tenant), head.session_id)
-    return follower.of_state(state) if state and state.message_id == inbound.message_id else []
+    return await follower.recorded(head, inbound.message_id) if head else []
