@@ -11,7 +11,8 @@ from outlive.core.live import LiveState, LiveTool
 from outlive.errors import Invalid
 
 _TEXT = re.compile(
-    r"([0-9a-f]{0,32})\.(\d{1,9})\.(\d{1,12})\.([A-Za-z0-9_-]{0,12})\.(\d{1,9})\.(\d{1,9})\.([0-9a-f]{8})\Z"
+    r"((?:[0-9a-f]{32})?)\.([0-9]{1,9})\.([0-9]{1,14})\."
+    r"([A-Za-z0-9_-]{0,12})\.([0-9]{1,9})\.([0-9]{1,9})\.([0-9a-f]{8})\Z"
 )
 
 

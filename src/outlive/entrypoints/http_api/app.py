@@ -6,7 +6,22 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from outlive.entrypoints.http_api import health, messages, sessions, signing_in
+from outlive.entrypoints.http_api import (
+    automation,
+    control,
+    cookbook,
+    health,
+    history,
+    knowledge,
+    messages,
+    original,
+    queues,
+    removal,
+    sessions,
+    signing_in,
+    tenants,
+    tokens,
+)
 from outlive.entrypoints.http_api.callers import Api
 from outlive.entrypoints.http_api.describing import described
 from outlive.entrypoints.http_api.faults import Failed, on_defect, on_error, on_http, on_invalid
@@ -14,7 +29,23 @@ from outlive.entrypoints.http_api.guards import BodyLimit, EncodedPaths, SafeHea
 from outlive.errors import OutliveError
 from outlive.wiring import App
 
-ROUTERS = (health.routes, signing_in.routes, messages.routes, sessions.routes)
+ROUTERS = (
+    health.routes,
+    signing_in.open_routes,
+    signing_in.routes,
+    messages.routes,
+    sessions.routes,
+    control.routes,
+    history.routes,
+    knowledge.routes,
+    automation.routes,
+    queues.routes,
+    removal.routes,
+    tenants.routes,
+    tokens.routes,
+    cookbook.routes,
+    original.routes,
+)
 
 
 def create_app(app: App, *, token: str | None = None) -> FastAPI:

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from outlive.core.api_keys import ApiKey, Role, digest_of, is_secret, may
 from outlive.core.keys import SessionId, SessionKey, Tenant, parse_session_id, parse_session_key, parse_tenant
 from outlive.entrypoints.http_api.faults import Unauthenticated
-from outlive.errors import Invalid, NotFound, Refused
+from outlive.errors import Conflict, Invalid, NotFound, Refused
 from outlive.flows.access.api_keys import find_api_key, key_of_id
 from outlive.flows.access.sign_in import find_sign_in
 from outlive.flows.engine import Engine
@@ -96,7 +96,7 @@ class Caller:
         return session_id
 
     async def key_of(self, text: str) -> SessionKey:
-        """The session key itself, or that of the session of this id."""
+        """The session key itself, or that of the session of this id; `Conflict` when it points at a newer one."""
         try:
             session_id = parse_session_id(text)
         except Invalid:
@@ -104,6 +104,8 @@ class Caller:
         else:
             self.deed["session_id"] = session_id
             key = parse_session_key((await find_head(self.engine, self.stores, session_id)).key)
+            if await find_session(self.engine, self.stores, key) != session_id:
+                raise Conflict(f"{key} has a newer session.", fix="Name the key, or fork this session under its own.")
         self.deed["session_key"] = str(key)
         return key
 

@@ -64,7 +64,14 @@ class BodyLimit:
                 raise self._too_large()
             return message
 
-        await self._app(scope, counted, send)
+        async def unless_too_large(message: Message) -> None:
+            """Whatever the framework makes of the error, the answer is that the body is too large."""
+            if came <= self._limit:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                await failed(self._too_large())(scope, receive, send)
+
+        await self._app(scope, counted, unless_too_large)
 
     def _too_large(self) -> TooLarge:
         return TooLarge(

@@ -9,9 +9,9 @@ from fastapi import Query
 from starlette.responses import Response
 
 from outlive.core.keys import parse_session_id, parse_session_key
-from outlive.entrypoints.http_api.callers import CallerHere
+from outlive.entrypoints.http_api.callers import Caller, CallerHere
 from outlive.entrypoints.http_api.faults import Failed, shown
-from outlive.entrypoints.http_api.parameters import After, Limit, Session
+from outlive.entrypoints.http_api.parameters import MAX_NUMBER, After, Limit, Session
 from outlive.entrypoints.http_api.results import Result, result_of
 from outlive.entrypoints.http_api.routes import needs, router
 from outlive.errors import Invalid
@@ -19,6 +19,8 @@ from outlive.flows.sessions.inspect_session import SessionDetail, inspect_sessio
 from outlive.flows.sessions.list_sessions import SessionLine, SessionPage, list_sessions
 
 routes = router("sessions")
+
+Before = Annotated[int | None, Query(ge=0, le=MAX_NUMBER, description="Only turns before this one.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,15 @@ async def get_session(caller: CallerHere, session: Session) -> Response:
 async def get_messages(
     caller: CallerHere,
     session: Session,
-    before: Annotated[int | None, Query(ge=0, le=2**31, description="Only turns before this one.")] = None,
+    before: Before = None,
     limit: Limit = 20,
 ) -> Response:
     """The conversation, the newest page first, each page oldest turn first."""
+    return shown(await conversation(caller, session, before, limit))
+
+
+async def conversation(caller: Caller, session: str, before: int | None, limit: int) -> Conversation:
+    """One page of it."""
     session_id = await caller.session(session)
     page = await read_conversation(caller.engine, caller.stores, session_id, before=before, limit=limit)
-    return shown(Conversation(session_id, tuple(result_of(session_id, line) for line in page.turns), page.before))
+    return Conversation(session_id, tuple(result_of(session_id, line) for line in page.turns), page.before)
