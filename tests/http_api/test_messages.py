@@ -32,7 +32,7 @@ async def test_a_message_is_answered_as_events(api) -> None:
     names = [name for _, name, _ in found]
     (turn,) = (await api.ok("GET", "/v1/sessions/ada/messages"))["turns"]
     assert (names[0], names[-1], found[-1][2]) == ("accepted", "result", turn)
-    assert {name for name in names} <= {"accepted", "text", "tool", "result"}
+    assert set(names) <= {"accepted", "text", "tool", "result"}
 
 
 async def test_an_idempotency_key_gives_one_turn(api) -> None:
@@ -89,11 +89,12 @@ class Slow(InstantAgent):
 
     def __init__(self) -> None:
         super().__init__()
-        self.may_end = asyncio.Event()
+        self.began, self.may_end = asyncio.Event(), asyncio.Event()
 
     async def run(self, turn):
         """One turn."""
         async for event in super().run(turn):
+            self.began.set()
             if isinstance(event, TurnDone):
                 await self.may_end.wait()
             yield TextPart("Good day. ") if isinstance(event, TextPart) and event.text == "…" else event
@@ -118,8 +119,7 @@ async def test_a_stream_ends_when_the_server_does(tmp_path) -> None:
     async with served(tmp_path, agent) as api:
         shared = api.http._transport.app.state.api
         streaming = asyncio.create_task(events(api))
-        while not agent.runs:
-            await asyncio.sleep(0.01)
+        await agent.began.wait()
         shared.closing.set()
         found = await asyncio.wait_for(streaming, 5)
         assert "result" not in [name for _, name, _ in found]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -50,13 +52,8 @@ ROUTERS = (
 
 def create_app(app: App, *, token: str | None = None) -> FastAPI:
     """The ASGI application on an opened app, which stays its opener's; `token` is the internal one, for everything."""
-    api = Api(app, token, max_streams=app.settings.http_max_streams)
-    served = FastAPI(
-        title="outlive", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False
-    )
-    served.state.api = api
-    for routes in ROUTERS:
-        served.include_router(routes)
+    served = _routed()
+    served.state.api = Api(app, token, max_streams=app.settings.http_max_streams)
     for kind, handler in (
         (OutliveError, on_error),
         (Failed, on_error),
@@ -68,5 +65,19 @@ def create_app(app: App, *, token: str | None = None) -> FastAPI:
     served.add_middleware(BodyLimit, limit=app.settings.http_max_body)
     served.add_middleware(EncodedPaths)
     served.add_middleware(SafeHeaders)
+    return served
+
+
+def api_document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return _routed().openapi()
+
+
+def _routed() -> FastAPI:
+    served = FastAPI(
+        title="outlive", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False
+    )
+    for routes in ROUTERS:
+        served.include_router(routes)
     described(served)
     return served
