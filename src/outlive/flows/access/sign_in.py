@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from outlive.core.api_keys import SIGN_IN_TTL, SIGN_INS, SignIn, decode_sign_in, digest_of, encode, is_secret
 from outlive.errors import Conflict
 from outlive.flows.engine import Engine
@@ -14,6 +16,7 @@ ID_LENGTH = 12
 async def sign_in(engine: Engine, key_id: str, proof: str) -> str:
     """The cookie's value; `proof` is the digest of the secret that was shown, `key_id` empty for the internal token."""
     now = engine.clock.now()
+    await _sweep(engine, now)
     name, secret = engine.new_id()[-ID_LENGTH:], engine.new_id() + engine.new_id()
     record = SignIn(key_id, digest_of(secret), proof, now + SIGN_IN_TTL)
     await engine.table.write(
@@ -45,6 +48,14 @@ async def sign_out(engine: Engine, cookie: str) -> None:
             await engine.table.delete(name, expected=At(row.version, row.fence))
         except Conflict:  # signed out twice at once
             return
+
+
+async def _sweep(engine: Engine, now: float) -> None:
+    """Those that are over go when somebody signs in: nobody else looks at them."""
+    for row in await retrying(lambda: engine.table.scan(SIGN_INS), engine.clock):
+        if row.expires_at is not None and row.expires_at <= now:
+            with suppress(Conflict):
+                await engine.table.delete(row.key, expected=At(row.version, row.fence))
 
 
 def _is_id(text: str) -> bool:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from outlive.core.keys import SessionKey
 from outlive.core.messages import Inbound
-from outlive.core.uploads import upload_key
+from outlive.core.uploads import UPLOAD_SECONDS, UPLOADS, upload_key
 from outlive.errors import Invalid
 from outlive.flows.engine import Engine
-from outlive.flows.retry import put_once
+from outlive.flows.list_all import list_all
+from outlive.flows.retry import put_once, retrying
+from outlive.flows.tenant_stores import TenantStores
 from outlive.protocols import FileRef
 
 
@@ -47,3 +49,12 @@ async def keep_uploads(engine: Engine, inbound: Inbound, uploads: Sequence[Uploa
     """Store them; one that is there already from an earlier try of the same request is left as it is."""
     for ref, each in zip(inbound.files, uploads, strict=True):
         await put_once(engine.objects, ref.ref, each.content, engine.clock)
+
+
+async def sweep_uploads(engine: Engine, stores: TenantStores) -> int:
+    """Remove what belongs to messages that were never answered, once nobody will redrive them; how many."""
+    until = engine.clock.now() - UPLOAD_SECONDS
+    old = [info.key for info in await list_all(stores.objects, UPLOADS, engine.clock) if info.modified_at < until]
+    if old:
+        await retrying(lambda: stores.objects.delete(old), engine.clock)
+    return len(old)

@@ -8,6 +8,7 @@ from outlive.core.keys import SessionId
 from outlive.core.sessions import Head, decode_head
 from outlive.core.turns import CLOCK_MARGIN
 from outlive.errors import Conflict, Corrupt, NotFound
+from outlive.flows.delivery.keep_uploads import sweep_uploads
 from outlive.flows.engine import Engine
 from outlive.flows.knowledge.message_log import delete_messages, sessions_with_messages
 from outlive.flows.progress import Progress, unwatched
@@ -81,6 +82,7 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     await remove_objects(engine, stores, unnamed)
     done.notes = len(unnamed)
     done.records = await sweep_notes(engine, stores)
+    await sweep_uploads(engine, stores)
     return done
 
 
