@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))  # run as a file, its own folder is on the path instead of the project's
 
+from scripts.docs.api import api  # noqa: E402
 from scripts.docs.cli import cli  # noqa: E402
 from scripts.docs.compaction import compaction  # noqa: E402
 from scripts.docs.cost import cost  # noqa: E402
@@ -28,6 +29,7 @@ Generator = Callable[[Path, Path], str | None]
 """Makes a block's text from the project's root and the page it stands in; None leaves the block as it is."""
 
 GENERATORS: Mapping[str, Generator] = {
+    "api": api,
     "cli": cli,
     "compaction": compaction,
     "cost": cost,

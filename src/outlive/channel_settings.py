@@ -1,4 +1,4 @@
-"""The part of the settings that is about chat services."""
+"""The part of the settings that is about chat services and the HTTP API."""
 
 from __future__ import annotations
 
@@ -110,4 +110,14 @@ class ChannelSettings(BaseSettings):
     )
     slack_live: Literal["stream", "edit", "off"] = Field(
         "stream", description="How running turns are shown: Slack's streams where they can be, edits, not at all."
+    )
+    http_host: str = Field("127.0.0.1", description="Address that `outlive serve` listens on.")
+    http_port: int = Field(8000, ge=0, le=65535, description="Its port; 0: a free one.")
+    http_workers: int = Field(1, ge=0, le=64, description="Turns that `outlive serve` runs at one time itself.")
+    http_max_body: int = Field(32 << 20, ge=1024, description="Bytes of a request's body at most.")
+    http_max_streams: int = Field(1000, ge=1, description="Event streams open at one time in one process at most.")
+    client_auth_token: SecretStr | None = Field(
+        None,
+        validation_alias="SDK_CLIENT_AUTH_TOKEN",
+        description="The internal token of the HTTP API, for everything (`SDK_CLIENT_AUTH_TOKEN`).",
     )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
+from outlive.channels.api import ApiChannel
 from outlive.channels.console import ConsoleChannel
 from outlive.clock import SystemClock
 from outlive.errors import Invalid
-from outlive.protocols import Channel, Table
+from outlive.protocols import Channel, Objects, Table
 from outlive.settings import Settings
 
 
-def open_channels(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[str, Channel]:
-    """The terminal, and each chat service that has its token; `Invalid` when its extra is missing."""
-    opened: dict[str, Channel] = {"console": ConsoleChannel()}
+def open_channels(settings: Settings, table: Table, objects: Objects, stack: AsyncExitStack) -> dict[str, Channel]:
+    """The terminal, the HTTP API, and each chat service that has its token; `Invalid` when its extra is missing."""
+    opened: dict[str, Channel] = {"console": ConsoleChannel(), "api": ApiChannel(objects)}
     for open_one in (_telegram, _slack, _wechat):
         opened |= open_one(settings, table, stack)
     return opened

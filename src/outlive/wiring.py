@@ -190,7 +190,7 @@ async def open_app(
             worker=f"{socket.gethostname()}:{os.getpid()}",
             policy=_policy(chosen),
             field_chooser=None if agent else _field_chooser(chosen, reached),
-            channels=open_channels(chosen, table, stack),
+            channels=open_channels(chosen, table, objects, stack),
             archive=stores.archive,
             keys=stores.keys,
             broadcast=stores.broadcast,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import asdict, dataclass, replace
-from typing import Protocol
+from typing import Literal, Protocol
 
 from outlive.core.keys import SessionId
 from outlive.core.records import AgentEvent, SessionSeen, TextPart, ToolFinished, ToolStarted, TurnDone
@@ -14,8 +14,25 @@ from outlive.errors import Corrupt
 LIVE = "live/"
 """Prefix of the records, below a tenant."""
 LIVE_TTL = 3600.0
+MAX_LIVE_TOOLS = 20
+"""Calls that the record tells of."""
 MAX_LIVE_CHARACTERS = 32_000
 """Of the text kept in the record: the end of it, which is what is being written; 192 KB at most in JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTool:
+    """A tool call of the turn."""
+
+    number: int
+    """Counted from 1 in this run of the turn."""
+    id: str
+    """The agent's own for the call."""
+    name: str
+    summary: str
+    revision: int
+    """Of the state in which it started, or ended."""
+    status: Literal["running", "done", "failed"] = "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,8 @@ class LiveState:
     """It was cut off, and counts for nothing; its message is tried again, or is dead."""
     pieces: int = 0
     """Tools so far: text after a tool is a new paragraph."""
+    tools: tuple[LiveTool, ...] = ()
+    """The last calls, oldest first."""
 
     @property
     def ended(self) -> bool:
@@ -71,12 +90,25 @@ def advanced(state: LiveState, event: AgentEvent, now: float) -> LiveState:
         case TextPart(text):
             gap = "\n\n" if state.pieces and state.text else ""
             return replace(newer, text=state.text + gap + text, pieces=0)
-        case ToolStarted(_, name, summary):
-            return replace(newer, tool=f"{name}: {summary}" if summary else name, pieces=1)
-        case ToolFinished():
-            return replace(newer, tool="")
+        case ToolStarted(call_id, name, summary):
+            told = f"{name}: {summary}" if summary else name
+            return replace(newer, tool=told, pieces=1, tools=_with_tool(newer, call_id, name, summary))
+        case ToolFinished(call_id, is_error):
+            return replace(newer, tool="", tools=_ended_tool(newer, call_id, is_error=is_error))
         case SessionSeen() | TurnDone():
             return state
+
+
+def _with_tool(state: LiveState, call_id: str, name: str, summary: str) -> tuple[LiveTool, ...]:
+    number = state.tools[-1].number + 1 if state.tools else 1
+    return (*state.tools, LiveTool(number, call_id, name, summary, state.revision))[-MAX_LIVE_TOOLS:]
+
+
+def _ended_tool(state: LiveState, call_id: str, *, is_error: bool) -> tuple[LiveTool, ...]:
+    status: Literal["done", "failed"] = "failed" if is_error else "done"
+    return tuple(
+        replace(tool, status=status, revision=state.revision) if tool.id == call_id else tool for tool in state.tools
+    )
 
 
 def ended(state: LiveState, text: str | None, now: float) -> LiveState:
@@ -112,6 +144,7 @@ def encode_live(state: LiveState) -> bytes:
 def decode_live(body: bytes, name: str) -> LiveState:
     """The record back; `Corrupt` names it."""
     try:
-        return LiveState(**json.loads(body))
+        fields = json.loads(body)
+        return LiveState(**fields | {"tools": tuple(LiveTool(**tool) for tool in fields.get("tools", ()))})
     except (ValueError, TypeError) as error:
         raise Corrupt(f"record {name} cannot be read.", fix="It is written anew with the next turn.") from error

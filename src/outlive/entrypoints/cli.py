@@ -55,6 +55,7 @@ from outlive.entrypoints.commands.schedule_add import schedule_add
 from outlive.entrypoints.commands.schedule_list import schedule_list
 from outlive.entrypoints.commands.schedule_remove import schedule_remove
 from outlive.entrypoints.commands.send import send
+from outlive.entrypoints.commands.serve import serve
 from outlive.entrypoints.commands.sessions_debug import sessions_debug
 from outlive.entrypoints.commands.sessions_diff import sessions_diff
 from outlive.entrypoints.commands.sessions_erase import sessions_erase
@@ -84,6 +85,9 @@ from outlive.entrypoints.commands.telegram_unpair import telegram_unpair
 from outlive.entrypoints.commands.telegram_webhook_delete import telegram_webhook_delete
 from outlive.entrypoints.commands.telegram_webhook_info import telegram_webhook_info
 from outlive.entrypoints.commands.telegram_webhook_set import telegram_webhook_set
+from outlive.entrypoints.commands.tokens_create import tokens_create
+from outlive.entrypoints.commands.tokens_list import tokens_list
+from outlive.entrypoints.commands.tokens_revoke import tokens_revoke
 from outlive.entrypoints.commands.trace_show import trace_show
 from outlive.entrypoints.commands.usage import usage
 from outlive.entrypoints.commands.wechat_pair import wechat_pair
@@ -113,6 +117,7 @@ COMMANDS: Commands = {
     "chat": chat,
     "send": send,
     "worker": worker,
+    "serve": serve,
     "doctor": doctor,
     "sweep": sweep,
     "cost": cost,
@@ -152,6 +157,8 @@ TRACE: Commands = {"show": trace_show}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
 LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
 APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
+
+TOKENS: Commands = {"create": tokens_create, "list": tokens_list, "revoke": tokens_revoke}
 
 TELEGRAM: Commands = {"run": telegram_run, "pair": telegram_pair, "unpair": telegram_unpair}
 SLACK: Commands = {
@@ -216,6 +223,7 @@ app.add_typer(_group(APPROVALS), name="approvals", help="Look at the tool calls 
 aws = _group(AWS)
 aws.add_typer(_group(AWS_TABLES), name="tables", help="Tables for sessions where there is no deployment.")
 app.add_typer(aws, name="aws", help="The deployment on AWS: make it, look at it, take it down.")
+app.add_typer(_group(TOKENS), name="tokens", help="Keys of the HTTP API: hand them out, take them back.")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback

@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from outlive.core.approvals import Answer, answer_text
-from outlive.core.ledger import LedgerLine, find_message
 from outlive.core.messages import Inbound
-from outlive.core.sessions import Head
-from outlive.core.turns import Known, New, Unsure, look_up
-from outlive.entrypoints.running import stores_of
-from outlive.errors import AgentFailed, Conflict, NotFound, Unavailable
+from outlive.errors import AgentFailed, Conflict, Unavailable
 from outlive.flows.accept_message import accept_message
+from outlive.flows.delivery.find_answer import find_answer, find_dead_letter
 from outlive.flows.sessions.find_tasks import find_task
-from outlive.flows.sessions.walk_history import at_latest
 from outlive.flows.turn.find_session import find_session
-from outlive.flows.turn.read_ledger import read_ledger, read_line
-from outlive.protocols import DeadLetter, Queue
 from outlive.wiring import App
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
@@ -83,7 +77,7 @@ async def send_to_task(app: App, task_id: str, text: str, message_id: str | None
 async def _answer(app: App, inbound: Inbound, sent: Sent, until: float) -> Sent:
     pause, clock = FIRST_PAUSE, app.engine.clock
     while True:
-        if found := await _answered(app, inbound):
+        if found := await find_answer(app.engine, inbound):
             session_id, line = found
             return replace(
                 sent,
@@ -94,7 +88,7 @@ async def _answer(app: App, inbound: Inbound, sent: Sent, until: float) -> Sent:
                 reply=line.reply,
                 files=tuple(f"work/{file.path}" for file in line.files),
             )
-        if letter := await _dead_letter(app.engine.queue, inbound):
+        if letter := await find_dead_letter(app.engine.queue, inbound):
             raise AgentFailed(
                 f"message {inbound.message_id} was given up after {letter.receives} attempts: {letter.reason}",
                 fix=f"Remove the cause, then run `outlive queue redrive {letter.id}`.",
@@ -106,34 +100,3 @@ async def _answer(app: App, inbound: Inbound, sent: Sent, until: float) -> Sent:
             )
         await clock.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
-
-
-async def _answered(app: App, inbound: Inbound) -> tuple[str, LedgerLine] | None:
-    """The session and the turn that answered the message; None as long as there is none."""
-    engine, stores = app.engine, stores_of(app, inbound.key)
-
-    async def read(head: Head) -> LedgerLine | None:
-        match look_up(head, inbound.message_id, inbound.sent_at):
-            case Known(answered):
-                return await read_line(engine, stores, head, answered.offset)
-            case Unsure():
-                return find_message(await read_ledger(engine, stores, head), inbound.message_id)
-            case New():
-                return None
-
-    try:
-        session_id = await find_session(engine, stores, inbound.key)
-        line = await at_latest(engine, stores, session_id, read)
-    except NotFound:  # the first message of a session makes it
-        return None
-    return (session_id, line) if line else None
-
-
-async def _dead_letter(queue: Queue, inbound: Inbound) -> DeadLetter | None:
-    after = ""
-    while letters := await queue.dead_letters(after=after):
-        for letter in letters:
-            if (letter.message.group, letter.message.dedupe_id) == (str(inbound.key), inbound.message_id):
-                return letter
-        after = letters[-1].id
-    return None

@@ -27,7 +27,7 @@ class Letter:
 
 async def list_letters(app: App, after: str, limit: int) -> list[Letter]:
     """`limit` letters at most, from behind `after`."""
-    return [_read(letter) for letter in await app.engine.queue.dead_letters(after=after, limit=limit)]
+    return [read_letter(letter) for letter in await app.engine.queue.dead_letters(after=after, limit=limit)]
 
 
 async def redrive(app: App, ids: Sequence[str] | None, progress: Callable[[int, int], None]) -> list[str]:
@@ -56,7 +56,7 @@ async def find_letter(app: App, letter_id: str) -> tuple[Letter, str]:
     while page := await app.engine.queue.dead_letters(after=after):
         for letter in page:
             if letter.id == letter_id:
-                return _read(letter), letter.message.body.decode(errors="backslashreplace")
+                return read_letter(letter), letter.message.body.decode(errors="backslashreplace")
         after = page[-1].id
     raise NotFound(f"there is no dead letter {letter_id!r}.", fix="See `outlive queue dead`.")
 
@@ -68,7 +68,8 @@ async def _all_ids(queue: Queue) -> list[str]:
     return found
 
 
-def _read(letter: DeadLetter) -> Letter:
+def read_letter(letter: DeadLetter) -> Letter:
+    """What can be read of it."""
     try:
         text = decode_inbound(letter.message.body).text
     except OutliveError:

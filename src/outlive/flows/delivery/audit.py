@@ -47,6 +47,15 @@ async def read_audit(engine: Engine, stores: TenantStores) -> list[AuditEntry]:
     return [_entry(row.body, row.key) for row in await scan_all(stores.table, AUDIT, engine.clock)]
 
 
+async def audit_page(
+    engine: Engine, stores: TenantStores, *, before: float | None, limit: int
+) -> tuple[list[AuditEntry], float | None]:
+    """The newest entries, of those before a time; and the time before which there are more."""
+    entries = [entry for entry in await read_audit(engine, stores) if before is None or entry.at < before]
+    page = entries[-limit:]
+    return page[::-1], page[0].at if len(page) < len(entries) else None
+
+
 def _entry(body: bytes, name: str) -> AuditEntry:
     try:
         return AuditEntry(**json.loads(body))

@@ -9,6 +9,7 @@ from outlive.core.live import LIVE, live_key
 from outlive.core.outbox import UNDELIVERED
 from outlive.core.tool_cache import HITS, RESULTS
 from outlive.core.turns import CLOCK_MARGIN
+from outlive.flows.access.idempotency import REQUESTS
 from outlive.flows.delivery.audit import AUDIT
 from outlive.flows.engine import Engine
 from outlive.flows.list_all import scan_all
@@ -18,7 +19,7 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.move_key import MOVED
 from outlive.protocols import Row
 
-EXPIRING = (STOPS, LIVE, UNDELIVERED, LINKS, TRIES, MOVED, AUDIT, RESULTS, HITS)
+EXPIRING = (STOPS, LIVE, UNDELIVERED, LINKS, TRIES, MOVED, AUDIT, RESULTS, HITS, REQUESTS)
 
 
 async def session_notes(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[Row]:

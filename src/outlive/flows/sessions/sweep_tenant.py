@@ -8,6 +8,7 @@ from outlive.core.keys import SessionId
 from outlive.core.sessions import Head, decode_head
 from outlive.core.turns import CLOCK_MARGIN
 from outlive.errors import Conflict, Corrupt, NotFound, Unavailable
+from outlive.flows.delivery.keep_uploads import sweep_uploads
 from outlive.flows.engine import Engine
 from outlive.flows.knowledge.keep_archive import collect_turns
 from outlive.flows.knowledge.message_log import delete_messages, sessions_with_messages
@@ -101,6 +102,7 @@ async def sweep_tenant(engine: Engine, stores: TenantStores, *, progress: Progre
     over = await expired_results(stores, engine.clock)
     await remove_objects(engine, stores, over)
     done.results = len(over)
+    await sweep_uploads(engine, stores)
     return done
 
 

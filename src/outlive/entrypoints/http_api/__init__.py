@@ -1,0 +1,1 @@
+"""The HTTP API: messages in, events out, and everything an operator does."""
