@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from outlive.core.keys import SessionId, SessionKey, mapping_key
 from outlive.core.sessions import Head, decode_mapping
-from outlive.errors import AlreadyExists, LeaseLost, NotFound, Refused, Unavailable
+from outlive.errors import AlreadyExists, LeaseLost, NotFound, OutliveError, Refused, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
+from outlive.flows.sessions.erase_session import emptied
 from outlive.flows.sessions.scan_mappings import remove_row
 from outlive.flows.sessions.walk_history import list_packs
 from outlive.flows.sessions.write_tree import NewFile, PackParts, put_files, store_tree
@@ -40,8 +41,9 @@ async def create_session(
         for key, row in zip(keys, rows, strict=True):
             await point_key(engine, stores, key, head.session_id, row)
         await lease.release()
-    except BaseException:
-        await asyncio.shield(_take_back(engine, stores, keys, lease))
+    except BaseException as error:
+        may_arrive = not isinstance(error, OutliveError) or isinstance(error, Unavailable)
+        await asyncio.shield(_take_back(engine, stores, keys, lease, may_arrive=may_arrive))
         raise
     return lease.head
 
@@ -92,18 +94,22 @@ async def _exists(engine: Engine, stores: TenantStores, session_id: SessionId) -
     return True
 
 
-async def _take_back(engine: Engine, stores: TenantStores, keys: Sequence[SessionKey], lease: Lease) -> None:
-    """Mappings, packs, head, in this order: no key ever points at a session that is not there.
+async def _take_back(
+    engine: Engine, stores: TenantStores, keys: Sequence[SessionKey], lease: Lease, *, may_arrive: bool
+) -> None:
+    """Mappings, packs, head, in this order, and the head emptied first: none ever names a pack that is not there.
 
-    What cannot be taken back now is an empty session without a key, which a sweep removes.
+    An unanswered write of a mapping may still arrive, and must not find its session gone. So the empty head stays, with
+    its time over, and a sweep removes both; what else cannot be taken back now goes with it.
     """
     session_id = lease.head.session_id
     with suppress(Unavailable, LeaseLost):
         for key in keys:
             await _unpoint(engine, stores, key, session_id)
+        await lease.commit(emptied(engine, lease.head))
         packs = await list_packs(engine, stores, session_id)
         await stores.objects.delete([info.key for info in packs.values()])
-        await lease.remove()
+        await (lease.release() if may_arrive else lease.remove())
 
 
 async def _unpoint(engine: Engine, stores: TenantStores, key: SessionKey, session_id: SessionId) -> None:

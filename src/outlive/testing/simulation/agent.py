@@ -37,12 +37,12 @@ class SimulatedAgent:
         self._check_tenant(tree)
         if turn.prompt is not None:
             await self._say(tree, path, entries, "user", turn.prompt)
-        elif not entries or entries[-1]["type"] == "assistant":
+        elif not prompts_in(entries) or entries[-1]["type"] == "assistant":
             raise NotFound("there is no interrupted turn to continue.")
         yield SessionSeen(session_id)
-        prompt = next(entry["message"]["content"] for entry in reversed(entries) if entry["type"] == "user")
-        key, message_id, *_ = prompt.split(" ")
-        self._monitor.agent_started(self._process, turn.root.parts[3], (key, message_id))
+        key, message_id, *_ = prompts_in(entries)[-1].split(" ")
+        if not self._loses_lines:  # the prompt itself may be missing, and then this is another one
+            self._monitor.agent_started(self._process, turn.root.parts[3], (key, message_id))
         for number in range(self._random.choice((0, 0, 1, 2))):
             async for event in self._use_tool(tree, path, entries, f"{message_id}-{number}"):
                 yield event
@@ -93,8 +93,8 @@ class SimulatedAgent:
             "uuid": f"{self._random.getrandbits(64):016x}",
         }
         entries.append(entry)
-        if self._loses_lines and self._random.random() < 0.1:
-            return
+        if self._loses_lines and kind != "assistant" and self._random.random() < 0.1:
+            return  # what builds on it is written, so there is a hole
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         half = len(line) // 2
         tree.add(path, line[:half])

@@ -23,6 +23,7 @@ from outlive.flows.turn.share_dictionary import Dictionaries
 from outlive.flows.work_queue import work_queue
 from outlive.memory.server import MemoryServer
 from outlive.protocols import Clock, Reply
+from outlive.testing.clock import START
 from outlive.testing.faults import Crash
 from outlive.testing.simulation.agent import SimulatedAgent
 from outlive.testing.simulation.clocks import ProcessClock, TrueClock
@@ -99,8 +100,12 @@ class Universe:
         """Run it in the process; what it raises when the process dies is nobody's."""
 
         async def run() -> None:
-            with suppress(Crash, asyncio.CancelledError):
+            try:
                 await main()
+            except (Crash, asyncio.CancelledError):
+                pass
+            except Exception as error:  # noqa: BLE001 - no flow may end its process
+                self.monitor.fail("a process ended by itself", f"{process.name}: {error!r}")
 
         context = copy_context()
         context.run(CURRENT.set, process)
@@ -225,7 +230,7 @@ class Universe:
                 sending.key,
                 sending.message_id,
                 f"{sending.key} {sending.message_id} {'x' * 40}",
-                self.servers.clock.now(),
+                START + sending.at,
             )
             done: list[bool] = []
 
