@@ -74,7 +74,7 @@ async def _live(universe: Universe) -> None:
     others = [loop.create_task(universe.disturb(each)) for each in scenario.disturbances]
     others += [loop.create_task(operate(universe, each)) for each in scenario.operations]
     await asyncio.sleep(SECONDS)
-    universe.weather.fair = True
+    universe.weather.fair = universe.monitor.in_peace = True
     universe.weather.note("fair weather")
     for task in (*handing, *others):
         await task

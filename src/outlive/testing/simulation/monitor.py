@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from outlive.core.keys import SessionKey, message_digest
 from outlive.core.packs import decode_pack
-from outlive.core.sessions import Answered, Head, decode_head
+from outlive.core.sessions import Answered, Head, decode_head, decode_mapping
 from outlive.errors import Corrupt
 from outlive.protocols import Free, LeaseChange, Reply, Row
 from outlive.testing.simulation.processes import HELD, Process
@@ -42,6 +42,9 @@ class SessionBelief:
     tenant: str
     holder: Process | None = None
     fence: int = 0
+    broken: bool = False
+    """The lease was taken from its holder by force."""
+    taken_in_peace: bool = False
     turns: dict[int, tuple[str, ...]] = field(default_factory=dict)
     """version -> the messages of its conversation, in order."""
     answered: list[str] = field(default_factory=list)
@@ -66,6 +69,8 @@ class Monitor:
         self.model_calls = 0
         self.messages: dict[str, str] = {}
         """digest -> message id."""
+        self.in_peace = False
+        """Nothing goes wrong any more."""
         self._blobs = blobs
         self._heads: dict[str, Head] = {}
 
@@ -85,17 +90,20 @@ class Monitor:
         tenant, kind, name = after.key.split("/", 2)
         if kind == "undelivered":
             self._note_given_up(tenant, name)
+        if kind == "key" and before is not None:
+            self._pointed(before, after)
         if kind != "head":
             return
         belief = self.sessions.setdefault(name, SessionBelief(tenant))
         if lease is None or before is None:
-            belief.holder, belief.fence = by, after.fence
+            belief.holder, belief.fence, belief.broken, belief.taken_in_peace = by, after.fence, False, self.in_peace
         if before is None:
             self._created(name, after)
             return
         if lease is None:
             return
         if after.body == before.body and isinstance(lease, Free):
+            belief.broken = belief.holder is not by
             return  # given back, or broken by force
         if belief.holder is not by:
             self.fail("a stranger wrote the head", f"{by.name} changed session {name} under fence {after.fence}")
@@ -180,6 +188,18 @@ class Monitor:
     def _erased(self, name: str, belief: SessionBelief) -> None:
         belief.erased = True
         self.forgotten |= {place for place, turn in self.committed.items() if turn.session_id == name}
+
+    def _pointed(self, before: Row, after: Row) -> None:
+        old, new = (decode_mapping(row.body, row.key).session_id for row in (before, after))
+        if old != new and old in self.sessions and self.sessions[old].answered and not self.sessions[old].erased:
+            self.fail("a conversation was left behind", f"{after.key} points at {new}, and {old} has turns")
+
+    def given_up_for_lost(self, by: Process, reason: str) -> None:
+        """A worker gives a message back because it believes that its session's lease has passed."""
+        name, fence = HELD.get()
+        belief = self.sessions.get(name)
+        if belief and name in reason and belief.fence == fence and not belief.broken and not belief.erased:
+            self.fail("a lease taken for lost", f"{by.name} holds session {name} under fence {fence}: {reason}")
 
     def row_removed(self, row: Row) -> None:
         """A record is gone."""

@@ -132,6 +132,8 @@ class SimulatedQueue(MemoryQueue):
 
     async def give_back(self, delivery: Delivery, *, delay: float, reason: str, count: bool = True) -> None:
         await super().give_back(delivery, delay=delay, reason=reason, count=count)
+        if "has passed to another worker" in reason:
+            self._servers.monitor.given_up_for_lost(self._process, reason)
         self._servers.wake()
 
     async def _changed(self, end: float) -> None:

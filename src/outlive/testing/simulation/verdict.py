@@ -34,6 +34,7 @@ async def check_in_the_end(universe: Universe) -> None:
 
     async def look() -> None:
         _check_messages(universe)
+        _check_leases(universe)
         await asyncio.sleep(SETTLED_AFTER)
         for tenant in TENANTS:
             stores = engine.stores(tenant)
@@ -65,6 +66,14 @@ def _check_messages(universe: Universe) -> None:
     for place in sorted(monitor.committed):
         if not monitor.delivered[place] and place not in monitor.given_up and place not in monitor.forgotten:
             monitor.fail("a reply was never sent", f"{place}")
+
+
+def _check_leases(universe: Universe) -> None:
+    """A lease that was taken when nothing went wrong has been given back."""
+    for key, row in sorted(universe.servers.memory.rows.items()):
+        belief = universe.monitor.sessions.get(key.rpartition("/")[-1])
+        if belief and belief.taken_in_peace and row.owner is not None:
+            universe.monitor.fail("a lease was not given back", f"{key} is held by {row.owner}")
 
 
 async def _check_tenant(universe: Universe, engine: Engine, stores: TenantStores) -> None:
