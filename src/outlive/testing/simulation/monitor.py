@@ -10,7 +10,7 @@ from outlive.core.packs import decode_pack
 from outlive.core.sessions import Answered, Head, decode_head, decode_mapping
 from outlive.errors import Corrupt
 from outlive.protocols import Free, LeaseChange, Reply, Row
-from outlive.testing.simulation.processes import HELD, Process
+from outlive.testing.simulation.processes import CURRENT, HELD, Process
 from outlive.testing.simulation.scenarios import WINDOW
 
 
@@ -96,7 +96,8 @@ class Monitor:
             return
         belief = self.sessions.setdefault(name, SessionBelief(tenant))
         if lease is None or before is None:
-            belief.holder, belief.fence, belief.broken, belief.taken_in_peace = by, after.fence, False, self.in_peace
+            belief.holder, belief.fence, belief.broken = by, after.fence, False
+            belief.taken_in_peace = self.in_peace and CURRENT.get() is not None  # None: it arrived late
         if before is None:
             self._created(name, after)
             return
@@ -208,6 +209,11 @@ class Monitor:
             self.fail("a session vanished", f"session {name} had {len(self.sessions[name].answered)} turns")
 
     # --------------------------------------------------------------------------------------- objects
+
+    def put_twice(self, by: Process, key: str, data: bytes) -> None:
+        """There is an object of this name already."""
+        if "/packs/" in key and key in self._blobs and self._blobs[key][0] != data:
+            self.fail("one name for two packs", f"{by.name} made {key} anew, with other bytes")
 
     def removed(self, by: Process, key: str) -> None:
         """An object is gone."""

@@ -319,17 +319,26 @@ def _rewind_takes_the_ledger_back() -> AbstractContextManager[Any]:
     return patch.object(rewind_session, "PATH", "no such path")
 
 
-def _read_error_is_absence() -> AbstractContextManager[Any]:
-    real = run_turn.hold_session
+@contextmanager
+def _read_error_is_absence() -> Iterator[None]:
+    real = find_session.acquire
+
+    async def once(call: Any, _clock: Any) -> Any:
+        return await call()
 
     async def hold(given: Any, stores: Any, key: Any, profile: str) -> Any:
-        try:
-            return await real(given, stores, key, profile)
-        except (Unavailable, NotFound):
-            row = await find_session._mapping_row(given, stores, key)  # noqa: SLF001
-            return await find_session._make(given, stores, key, profile, row)  # noqa: SLF001
+        row = await find_session._mapping_row(given, stores, key)  # noqa: SLF001 - the fault sits inside
+        if row is not None:
+            session_id = find_session.decode_mapping(row.body, row.key).session_id
+            try:
+                with patch.object(hold_lease, "retrying", once):
+                    return await real(given, stores.table, session_id)
+            except (Unavailable, NotFound):
+                pass
+        return await find_session._make(given, stores, key, profile, row)  # noqa: SLF001
 
-    return patch.object(run_turn, "hold_session", hold)
+    with patch.object(run_turn, "hold_session", hold):
+        yield
 
 
 def _tenants_share() -> AbstractContextManager[Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from outlive.core.messages import decode_inbound
+from outlive.errors import AlreadyExists
 from outlive.memory.objects import MemoryObjects
 from outlive.memory.queue import MemoryQueue
 from outlive.memory.server import MemoryServer, Waiting
@@ -96,6 +97,13 @@ class SimulatedObjects(MemoryObjects):
     def __init__(self, servers: Servers, process: Process) -> None:
         super().__init__(servers.memory, clock=servers.clock)
         self._process, self._monitor = process, servers.monitor
+
+    async def put(self, key: str, data: bytes) -> None:
+        try:
+            await super().put(key, data)
+        except AlreadyExists:
+            self._monitor.put_twice(self._process, key, data)
+            raise
 
     async def delete(self, keys: Sequence[str]) -> None:
         await super().delete(keys)
