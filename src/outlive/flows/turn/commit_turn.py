@@ -42,7 +42,7 @@ class TurnOnDisk:
         state: TreeState,
         committed: Mapping[str, Entry],
     ) -> None:
-        """`state` is what the tree held before the agent started; `committed` its paths as far as they are committed."""
+        """`state` is what the tree held before the agent started; `committed` its paths as they are committed."""
         self.engine = engine
         self.stores = stores
         self.lease = lease

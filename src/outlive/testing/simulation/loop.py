@@ -1,4 +1,4 @@
-"""An event loop without threads, sockets or real time: a seed says which ready callback is next, timers move the clock."""
+"""An event loop without threads, sockets or real time: a seed says what runs next, timers move the clock."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 import gc
 import sys
 from asyncio import events
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from outlive.testing.simulation.processes import CURRENT
 
@@ -44,8 +44,8 @@ class Handle:
         return self.when_
 
 
-class SimulatedLoop(asyncio.AbstractEventLoop):
-    """What asyncio's tasks and primitives need of a loop, and nothing else."""
+class SimulatedLoop:
+    """What asyncio's tasks and primitives need of a loop, and nothing else of `asyncio.AbstractEventLoop`."""
 
     def __init__(self, random: Random, *, most_steps: int) -> None:
         """Callbacks run in an order that `random` makes up; `Stuck` after `most_steps` of them."""
@@ -57,10 +57,11 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, Handle]] = []
         self._now = 0.0
         self._number = 0
+        self._as_loop = cast("asyncio.AbstractEventLoop", self)
 
     # ------------------------------------------------------------------------------------ running
 
-    def run_until_complete(self, main: Coroutine[Any, Any, T]) -> T:  # type: ignore[override]
+    def run_until_complete(self, main: Coroutine[Any, Any, T]) -> T:
         """Run until `main` has ended, and return what it returns."""
         with self._running():
             task = self.create_task(main)
@@ -74,24 +75,24 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def _end(self) -> None:
         """Let everybody who is left end; nothing that is waited for comes any more."""
         self._most_steps = self.steps + MOST_LAST_STEPS
-        for task in asyncio.all_tasks(self):
+        for task in asyncio.all_tasks(self._as_loop):
             task.cancel()
         with suppress(Stuck):
-            while asyncio.all_tasks(self):
+            while asyncio.all_tasks(self._as_loop):
                 self._step()
 
     @contextmanager
-    def _running(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _running(self) -> Iterator[None]:
         # When garbage is collected must not depend on what ran in this process before.
         collecting, hooks = gc.isenabled(), sys.get_asyncgen_hooks()
         gc.disable()
-        events._set_running_loop(self)  # noqa: SLF001 - how a loop says that it runs
+        events._set_running_loop(self._as_loop)
         sys.set_asyncgen_hooks(finalizer=self._close_generator)
         try:
             yield
         finally:
             sys.set_asyncgen_hooks(*hooks)
-            events._set_running_loop(None)  # noqa: SLF001
+            events._set_running_loop(None)
             if collecting:
                 gc.enable()
 
@@ -141,34 +142,40 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         """Seconds since the universe began."""
         return self._now
 
-    def call_soon(self, callback, *args, context=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN201
-        handle = Handle(callback, args, context)
+    def call_soon(self, call: Callable[..., object], *args: object, context: Context | None = None) -> Handle:
+        handle = Handle(call, args, context)
         self._ready.append(handle)
         return handle
 
-    def call_later(self, delay, callback, *args, context=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN201
-        return self.call_at(self._now + delay, callback, *args, context=context)
+    def call_later(
+        self, delay: float, call: Callable[..., object], *args: object, context: Context | None = None
+    ) -> Handle:
+        return self.call_at(self._now + delay, call, *args, context=context)
 
-    def call_at(self, when, callback, *args, context=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN201
-        handle = Handle(callback, args, context)
+    def call_at(
+        self, when: float, call: Callable[..., object], *args: object, context: Context | None = None
+    ) -> Handle:
+        handle = Handle(call, args, context)
         self._at(max(when, self._now), handle)
         return handle
 
     def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
+        return asyncio.Future(loop=self._as_loop)
 
-    def create_task(self, coro, *, name=None, context=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-        task = asyncio.Task(coro, loop=self, name=name or "task", context=context)
+    def create_task(
+        self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
+    ) -> asyncio.Task[T]:
+        task = asyncio.Task(coro, loop=self._as_loop, name=name or "task", context=context)
         process = context.get(CURRENT) if context is not None else CURRENT.get()
         if process is not None:
             process.adopt(task)
         return task
 
-    def run_in_executor(self, executor, func, *args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN002, ANN201, ARG002
+    def run_in_executor(self, _executor: object, call: Callable[..., T], *args: object) -> asyncio.Future[T]:
         """There are no threads: it is done here and now."""
         future = self.create_future()
         try:
-            future.set_result(func(*args))
+            future.set_result(call(*args))
         except Exception as error:  # noqa: BLE001 - it is the caller's
             future.set_exception(error)
         return future

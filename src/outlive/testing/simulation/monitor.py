@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
-from outlive.core.keys import SessionKey, message_digest
 from outlive.core.packs import decode_pack
 from outlive.core.sessions import Answered, Head, decode_head, decode_mapping
 from outlive.errors import Corrupt
@@ -67,8 +67,6 @@ class Monitor:
         self.delivered: Counter[tuple[str, str]] = Counter()
         self.given_up: set[tuple[str, str]] = set()
         self.model_calls = 0
-        self.messages: dict[str, str] = {}
-        """digest -> message id."""
         self.in_peace = False
         """Nothing goes wrong any more."""
         self._blobs = blobs
@@ -79,17 +77,13 @@ class Monitor:
         if self.violation is None:
             self.violation = Violation(check, detail)
 
-    def expect(self, key: SessionKey, message_id: str) -> None:
-        """There will be such a message."""
-        self.messages[message_digest(message_id)] = message_id
-
     # ----------------------------------------------------------------------------------------- heads
 
     def row_written(self, by: Process, before: Row | None, after: Row, lease: LeaseChange | None) -> None:
         """A record has changed; `lease` is None for an acquire."""
         tenant, kind, name = after.key.split("/", 2)
         if kind == "undelivered":
-            self._note_given_up(tenant, name)
+            self._note_given_up(name)
         if kind == "key" and before is not None:
             self._pointed(before, after)
         if kind != "head":
@@ -175,7 +169,7 @@ class Monitor:
         belief.answered.append(pending.message_id)
         return (*said, pending.message_id)
 
-    def _index(self, name: str, belief: SessionBelief, head: Head) -> dict[str, object]:
+    def _index(self, name: str, belief: SessionBelief, head: Head) -> dict[str, Any]:
         ref = head.packs[-1]
         stored = self._blobs.get(f"{belief.tenant}/sessions/{name}/packs/{ref.name}")
         if stored is None:
@@ -217,7 +211,7 @@ class Monitor:
 
     def removed(self, by: Process, key: str) -> None:
         """An object is gone."""
-        tenant, kind, rest = key.split("/", 2)
+        _, kind, rest = key.split("/", 2)
         if kind != "sessions":
             return
         name, _, pack = rest.split("/", 2)
@@ -241,7 +235,7 @@ class Monitor:
             self.fail("another reply was sent", f"{place}: {reply.text!r}")
         self.delivered[place] += 1
 
-    def _note_given_up(self, tenant: str, name: str) -> None:
+    def _note_given_up(self, name: str) -> None:
         session_id, _, turn = name.partition("/")
         for place, done in self.committed.items():
             if (done.session_id, done.turn) == (session_id, int(turn)):
@@ -264,4 +258,3 @@ def _keeps(before: tuple[Answered, ...], after: tuple[Answered, ...]) -> bool:
     """Whether the window only slid."""
     old, new = [each.digest for each in before], [each.digest for each in after]
     return new[: len(old)] == old or new[:-1] == old[-(WINDOW - 1) :] if old else True
-

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from outlive.core.keys import Tenant
+from outlive.core import turns
+from outlive.core.keys import Tenant, head_key
 from outlive.core.packs import PackName, pack_name
-from outlive.core.sessions import Head, encode_head
+from outlive.core.sessions import Head, decode_mapping, encode_head
 from outlive.core.turns import New, Unsure
 from outlive.errors import LeaseLost, NotFound, Unavailable, VersionConflict
 from outlive.flows import deliver_reply, engine, run_turn, work_queue
 from outlive.flows.delivery import retry_outbox
+from outlive.flows.retry import retrying
 from outlive.flows.sessions import erase_session, rewind_session, sweep_session
 from outlive.flows.tenant_stores import open_stores
 from outlive.flows.turn import capture_tree, commit_turn, find_session, hold_lease, hydrate_tree
@@ -66,7 +68,7 @@ def hunt(mutation: Mutation, seeds: Sequence[int]) -> Caught:
 
 
 def _no_fence_check() -> AbstractContextManager[Any]:
-    real = MemoryTable._believed  # noqa: SLF001 - the fault sits inside
+    real = MemoryTable._believed
 
     def believe(self: MemoryTable, key: str, expected: Any) -> Any:
         row = self._server.rows.get(key)
@@ -101,7 +103,7 @@ def _same_fence() -> AbstractContextManager[Any]:
 
 
 def _released_early() -> AbstractContextManager[Any]:
-    real = run_turn.commit
+    real = commit_turn.commit
 
     async def commit(turn: Any, done: Any) -> Any:
         await turn.lease.release()
@@ -153,7 +155,7 @@ def _no_read_back() -> AbstractContextManager[Any]:
             except VersionConflict as error:
                 raise LeaseLost(f"session {row.key} has passed to another worker.") from error
 
-        return await hold_lease.retrying(attempt, clock)
+        return await retrying(attempt, clock)
 
     return patch.object(hold_lease, "write_settled", write)
 
@@ -199,7 +201,7 @@ def _holes_not_looked_for() -> AbstractContextManager[Any]:
 
 
 def _flushes_not_checked() -> AbstractContextManager[Any]:
-    real = commit_turn._check  # noqa: SLF001 - the fault sits inside
+    real = commit_turn._check
 
     async def check(turn: Any, capture: Any) -> None:
         turn.committed = turn.state.manifest.entries
@@ -227,7 +229,7 @@ def _repeats_not_known() -> AbstractContextManager[Any]:
 
 
 def _ledger_not_asked() -> AbstractContextManager[Any]:
-    real = run_turn.look_up
+    real = turns.look_up
 
     def look_up(*given: Any) -> Any:
         found = real(*given)
@@ -237,7 +239,7 @@ def _ledger_not_asked() -> AbstractContextManager[Any]:
 
 
 def _foreign_flush() -> AbstractContextManager[Any]:
-    real = run_turn.after_crash
+    real = turns.after_crash
 
     def after_crash(flushes: Any, message_id: str, policy: Any) -> Any:
         return real([replace(each, message_id=message_id) for each in flushes], message_id, policy)
@@ -253,7 +255,7 @@ def _dirty_tree_trusted() -> AbstractContextManager[Any]:
 
 
 def _lineage_forgotten() -> AbstractContextManager[Any]:
-    real = hydrate_tree._local_state  # noqa: SLF001 - the fault sits inside
+    real = hydrate_tree._local_state
 
     async def local_state(workspace: Any, head: Head) -> Any:
         return await real(workspace, replace(head, lineage=0))
@@ -274,13 +276,15 @@ def _outbox_cleared_first() -> Iterator[None]:
 
 
 def _answered_before_commit() -> AbstractContextManager[Any]:
-    real = run_turn.commit
+    real = commit_turn.commit
 
     async def commit(turn: Any, done: Any) -> Any:
         given = turn.inbound
         key = str(given.key)
         with suppress(Unavailable):
-            await turn.engine.channels["chat"].deliver(Reply(key, given.message_id, 1, answer_to(key, given.message_id)))
+            await turn.engine.channels["chat"].deliver(
+                Reply(key, given.message_id, 1, answer_to(key, given.message_id))
+            )
         return await real(turn, done)
 
     return patch.object(run_turn, "commit", commit)
@@ -321,21 +325,21 @@ def _rewind_takes_the_ledger_back() -> AbstractContextManager[Any]:
 
 @contextmanager
 def _read_error_is_absence() -> Iterator[None]:
-    real = find_session.acquire
+    real = hold_lease.acquire
 
     async def once(call: Any, _clock: Any) -> Any:
         return await call()
 
     async def hold(given: Any, stores: Any, key: Any, profile: str) -> Any:
-        row = await find_session._mapping_row(given, stores, key)  # noqa: SLF001 - the fault sits inside
+        row = await find_session._mapping_row(given, stores, key)
         if row is not None:
-            session_id = find_session.decode_mapping(row.body, row.key).session_id
+            session_id = decode_mapping(row.body, row.key).session_id
             try:
                 with patch.object(hold_lease, "retrying", once):
                     return await real(given, stores.table, session_id)
             except (Unavailable, NotFound):
                 pass
-        return await find_session._make(given, stores, key, profile, row)  # noqa: SLF001
+        return await find_session._make(given, stores, key, profile, row)
 
     with patch.object(run_turn, "hold_session", hold):
         yield
@@ -352,7 +356,7 @@ def _force_does_not_wait() -> AbstractContextManager[Any]:
     """Not a lease taken by force, but one simply written over."""
 
     async def take(given: Any, stores: Any, session_id: Any, *, force: bool = False, fix: str = "") -> Lease:  # noqa: ARG001
-        row = await stores.table.read(hold_lease.head_key(session_id))
+        row = await stores.table.read(head_key(session_id))
         if row is None:
             raise NotFound
         return Lease(stores.table, row, "operator", given)
@@ -392,4 +396,3 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation("tenants share their keys", _tenants_share),
     Mutation("an erase writes without the lease", _force_does_not_wait),
 )
-

@@ -1,4 +1,4 @@
-"""What lies between a process and everything it calls: delays, errors, lost replies, late arrivals, partitions, crashes."""
+"""What lies between a process and all it calls: delays, errors, lost and late replies, partitions, crashes."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from outlive.testing.faults import Crash
 from outlive.testing.simulation.disks import Disk
@@ -26,7 +27,7 @@ class Process:
     """By the loop's time: until then no server answers it."""
     calls: dict[str, int] = field(default_factory=dict)
     """Awaited calls so far, by name."""
-    tasks: list[asyncio.Task[object]] = field(default_factory=list)
+    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
     def check_alive(self) -> None:
         """Raise in whatever part of a dead process still runs."""
@@ -41,7 +42,7 @@ class Process:
             for task in self.tasks:
                 task.cancel()
 
-    def adopt(self, task: asyncio.Task[object]) -> None:
+    def adopt(self, task: asyncio.Task[Any]) -> None:
         """Keep in mind that the task is this process's own."""
         if len(self.tasks) > 64:
             self.tasks = [each for each in self.tasks if not each.done()]

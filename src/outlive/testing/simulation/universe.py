@@ -22,7 +22,7 @@ from outlive.flows.turn.hot_objects import HotObjects
 from outlive.flows.turn.share_dictionary import Dictionaries
 from outlive.flows.work_queue import work_queue
 from outlive.memory.server import MemoryServer
-from outlive.protocols import Clock, Reply
+from outlive.protocols import Clock, Objects, Reply
 from outlive.testing.clock import START
 from outlive.testing.faults import Crash
 from outlive.testing.simulation.agent import SimulatedAgent
@@ -86,8 +86,6 @@ class Universe:
         self.plans = {plan.name: plan for plan in scenario.workers}
         self.disks = {name: Disk(name) for name in (*self.plans, "operator", "observer", "intake")}
         self._births = 0
-        for sending in scenario.sendings:
-            self.monitor.expect(sending.key, sending.message_id)
 
     # ---------------------------------------------------------------------------------- processes
 
@@ -125,7 +123,7 @@ class Universe:
         scenario, servers = self.scenario, self.servers
         weather = Weather(replace(scenario, rates={}), trace=self.weather.trace) if calm else self.weather
         network, clock = Network(process, weather), ProcessClock(process)
-        objects = wrap(SimulatedObjects(servers, process), "objects", network)
+        objects: Objects = wrap(SimulatedObjects(servers, process), "objects", network)
         if scenario.hot_tier:
             objects = HotObjects(objects, wrap(LyingCache(servers), "cache", network), clock)
         agent = SimulatedAgent(process, self.monitor, clock, self.random, loses_lines=scenario.torn_transcripts)
