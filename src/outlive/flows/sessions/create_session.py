@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from outlive.core.keys import SessionId, SessionKey, mapping_key
 from outlive.core.sessions import Head, decode_mapping
-from outlive.errors import AlreadyExists, LeaseLost, NotFound, OutliveError, Refused, Unavailable
+from outlive.errors import AlreadyExists, LeaseLost, NotFound, Refused, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.erase_session import emptied
@@ -41,9 +41,8 @@ async def create_session(
         for key, row in zip(keys, rows, strict=True):
             await point_key(engine, stores, key, head.session_id, row)
         await lease.release()
-    except BaseException as error:
-        may_arrive = not isinstance(error, OutliveError) or isinstance(error, Unavailable)
-        await asyncio.shield(_take_back(engine, stores, keys, lease, may_arrive=may_arrive))
+    except BaseException:
+        await asyncio.shield(_take_back(engine, stores, keys, lease))
         raise
     return lease.head
 
@@ -94,13 +93,11 @@ async def _exists(engine: Engine, stores: TenantStores, session_id: SessionId) -
     return True
 
 
-async def _take_back(
-    engine: Engine, stores: TenantStores, keys: Sequence[SessionKey], lease: Lease, *, may_arrive: bool
-) -> None:
-    """Mappings, packs, head, in this order, and the head emptied first: none ever names a pack that is not there.
+async def _take_back(engine: Engine, stores: TenantStores, keys: Sequence[SessionKey], lease: Lease) -> None:
+    """Mappings, packs, head, in this order: no key ever points at a session that is not there.
 
-    An unanswered write of a mapping may still arrive, and must not find its session gone. So the empty head stays, with
-    its time over, and a sweep removes both; what else cannot be taken back now goes with it.
+    The head is emptied first, its time over: it never names a pack that is gone, and what cannot be taken back now is
+    a session that a sweep removes.
     """
     session_id = lease.head.session_id
     with suppress(Unavailable, LeaseLost):
@@ -109,7 +106,7 @@ async def _take_back(
         await lease.commit(emptied(engine, lease.head))
         packs = await list_packs(engine, stores, session_id)
         await stores.objects.delete([info.key for info in packs.values()])
-        await (lease.release() if may_arrive else lease.remove())
+        await lease.remove()
 
 
 async def _unpoint(engine: Engine, stores: TenantStores, key: SessionKey, session_id: SessionId) -> None:

@@ -56,8 +56,12 @@ class _Progress:
 
     def __init__(self, seeds: int) -> None:
         self._seeds, self._last = seeds, time.monotonic()
+        self._told = 0
 
     def __call__(self, figures: Figures) -> None:
+        for seed, check, detail in figures.failed[self._told :]:
+            _say(f"seed {seed} breaks: {check}: {detail}")
+        self._told = len(figures.failed)
         if time.monotonic() - self._last > 5:
             self._last = time.monotonic()
             rate = figures.histories / figures.seconds
