@@ -24,8 +24,12 @@
 #ifndef MOST_FENCES
 #define MOST_FENCES 4   /* leases taken in all: what bounds the search */
 #endif
+#ifndef MOST_LOST
 #define MOST_LOST 2     /* replies lost in all */
+#endif
+#ifndef MOST_CRASHES
 #define MOST_CRASHES 2
+#endif
 
 /* ---- the head: one record of the table ---- */
 byte version = 0;       /* of the record: +1 with every write */

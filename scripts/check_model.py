@@ -33,12 +33,12 @@ def missing() -> list[str]:
     return [name for name in NEEDED if shutil.which(name) is None]
 
 
-def check(*defines: str) -> Checked:
+def check(*defines: str, optimise: str = "-O2") -> Checked:
     """Search every state of the model with these definitions."""
     with tempfile.TemporaryDirectory(prefix="outlive-model-") as folder:
         given = [f"-D{each}" for each in defines]
         _run(folder, "spin", *given, "-a", str(MODEL))
-        _run(folder, "gcc", "-O2", "-DSAFETY", "-DCOLLAPSE", "-DVECTORSZ=4096", "-w", "-o", "pan", "pan.c")
+        _run(folder, "gcc", optimise, "-DSAFETY", "-DCOLLAPSE", "-DVECTORSZ=4096", "-w", "-o", "pan", "pan.c")
         told = _run(folder, "./pan", "-m1000000", "-w24")
     states, errors = re.search(r"(\d+) states, stored", told), re.search(r"errors: (\d+)", told)
     failed = re.search(r"assertion violated (.*)\(at depth", told)
