@@ -52,7 +52,6 @@ unit: $(READY) $(SERVERS)/.ready  ## Run the tests
 kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
 	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py -s --timeout 3600
 
-docs: $(READY) $(SITE)/.ready  ## Write the generated parts of the docs anew, and build the site into build/site
 sim: $(READY)  ## Run 100,000 simulated histories (SEEDS=n for another number, START=n for the first seed)
 	$(BIN)/python -m outlive.testing.simulation --seeds $(or $(SEEDS),100000) --start $(or $(START),0)
 
@@ -62,7 +61,7 @@ mutations: $(READY)  ## Prove that the simulation finds each deliberate fault in
 model: $(READY)  ## Check the model of lease and commit exhaustively (needs spin and gcc, and says how to get them)
 	$(BIN)/python scripts/check_model.py
 
-docs: $(READY)  ## Write the generated parts of the docs anew
+docs: $(READY) $(SITE)/.ready  ## Write the generated parts of the docs anew, and build the site into build/site
 	$(BIN)/python scripts/generate_docs.py
 	$(BUILD_SITE)
 	@echo "Open build/site/index.html"

@@ -54,4 +54,3 @@ async def test_a_message_whose_flush_has_a_hole_is_run_anew(world, losing) -> No
     assert (turn.how, turn.line.reply) == ("ran", "Message 2: two")
     entries = await world.transcript()
     assert [entry["parentUuid"] for entry in entries] == [None, *(entry["uuid"] for entry in entries[:-1])]
-

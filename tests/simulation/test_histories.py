@@ -32,7 +32,7 @@ def figures() -> Figures:
 @pytest.mark.promise("P5")
 @pytest.mark.promise("P9")
 def test_fixed_histories_break_no_promise(figures) -> None:
-    """Under crashes, pauses, partitions, lost and late replies and wrong clocks every message has one turn and reply."""
+    """Under crashes, pauses, partitions, lost and late replies and wrong clocks each message has one turn."""
     assert figures.failed == []
     assert figures.histories == SEEDS
     assert figures.turns > SEEDS
@@ -63,7 +63,9 @@ def test_a_seed_gives_the_same_history_again() -> None:
 def test_a_seed_gives_the_same_history_in_another_process(hash_seed) -> None:
     """The trace does not depend on the interpreter's hash seed, nor on what ran before in the process."""
     command = [sys.executable, "-c", TRACE]
-    done = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=False
+    )
     assert f"trace {run_history(make_scenario(7)).trace}" in done.stdout
     assert done.returncode == 0
 
