@@ -10,7 +10,7 @@ SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: template-check wire help setup demo chat test check unit kills docs bench lock clean
+.PHONY: template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -51,6 +51,15 @@ unit: $(READY) $(SERVERS)/.ready  ## Run the tests
 
 kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
 	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py tests/e2e/test_server_kills.py -s --timeout 3600
+
+sim: $(READY)  ## Run 100,000 simulated histories (SEEDS=n for another number, START=n for the first seed)
+	$(BIN)/python -m outlive.testing.simulation --seeds $(or $(SEEDS),100000) --start $(or $(START),0)
+
+mutations: $(READY)  ## Prove that the simulation finds each deliberate fault in the engine (SEEDS=n histories each)
+	$(BIN)/python -m outlive.testing.simulation --mutations --seeds $(or $(SEEDS),1000)
+
+model: $(READY)  ## Check the model of lease and commit exhaustively (needs spin and gcc, and says how to get them)
+	$(BIN)/python scripts/check_model.py
 
 docs: $(READY) $(SITE)/.ready  ## Write the generated parts of the docs anew, and build the site into build/site
 	$(BIN)/python scripts/generate_docs.py

@@ -14,10 +14,12 @@ from outlive.errors import AlreadyExists, Corrupt, Invalid, NotFound, Refused, U
 from outlive.flows.run_turn import run_turn
 from outlive.flows.sessions.fork_session import fork_session
 from outlive.flows.sessions.sweep_session import sweep_session
-from outlive.testing.faults import ErrorBefore, Plan, first_of, on
+from outlive.flows.sessions.sweep_tenant import sweep_tenant
+from outlive.testing.faults import Crash, CrashBefore, ErrorBefore, Plan, first_of, on
 from tests.flows.conftest import Meanwhile
 
 OTHER = session_key("acme", "console", "ada", "second")
+HOUR = 3600.0
 
 
 @pytest.fixture
@@ -171,6 +173,20 @@ async def test_a_fork_that_fails_is_taken_back(world, source, call) -> None:
         )
         with pytest.raises(Unavailable):
             await fork_session(engine, engine.stores("acme"), source, key=OTHER)
+        assert world.everything() == before
+
+
+async def test_a_fork_that_dies_while_it_is_taken_back_is_swept_away(world, source) -> None:
+    """Whatever call a fork dies at while it is taken back, its head names no missing pack, and a sweep removes it."""
+    before = world.everything()
+    fails = on("table.write", ErrorBefore(), nth=3)
+    for call in ("objects.delete", "table.delete"):
+        plan = Plan(first_of(fails, on(call, CrashBefore())), clock=world.clock)
+        engine = world.worker("w2", plan)
+        with pytest.raises(Crash):
+            await fork_session(engine, engine.stores("acme"), source, key=OTHER)
+        world.clock.advance(2 * HOUR)
+        assert (await sweep_tenant(world.worker(), world.stores)).damaged == []
         assert world.everything() == before
 
 

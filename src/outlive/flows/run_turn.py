@@ -13,7 +13,7 @@ from outlive.core.messages import Inbound, check_inbound, whole_text
 from outlive.core.quotas import Refusal
 from outlive.core.sessions import Head
 from outlive.core.turns import Adopt, Continue, Known, New, Start, Unsure, after_crash, look_up
-from outlive.errors import AgentFailed, LeaseLost, NotFound, OutliveError
+from outlive.errors import AgentFailed, Corrupt, LeaseLost, NotFound, OutliveError
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
 from outlive.flows.tenant_stores import TenantStores
@@ -182,10 +182,10 @@ async def _in_workspace(asked: _Asked, plan: Start | Continue, *, search: bool) 
     async with _workspace(asked.engine, asked.stores, asked.lease) as workspace:
         try:
             return await _run(asked, plan, workspace, search=search)
-        except NotFound:
+        except (NotFound, Corrupt):
             if isinstance(plan, Start):
                 raise
-            # the agent finds no turn to go on with in what was flushed: the message is still there to be run
+            # what was flushed has no turn to go on with, or a hole: the message is still there to be run
             return await _run(asked, Start(), workspace, search=False)
 
 
@@ -222,7 +222,8 @@ async def _run(
     if memory is not None:
         with trace.step("memory") as step:
             step.found = await memory.take(workspace)
-    turn = TurnOnDisk(engine, stores, lease, asked.inbound, workspace, tree.state)
+    checked = {} if flush else tree.state.manifest.entries  # a dead worker's flush has been checked by nobody
+    turn = TurnOnDisk(engine, stores, lease, asked.inbound, workspace, tree.state, checked)
     is_untouched = tree.how == UP_TO_DATE and not (memory and memory.brought)
     turn.tree = lease.head.tree if is_untouched else ""
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id

@@ -15,6 +15,7 @@ from outlive.flows.engine import Engine
 from outlive.flows.knowledge.carry_messages import put_messages
 from outlive.flows.knowledge.message_log import delete_messages
 from outlive.flows.retry import retrying
+from outlive.flows.sessions.erase_session import emptied
 from outlive.flows.sessions.scan_mappings import remove_row
 from outlive.flows.sessions.walk_history import list_packs
 from outlive.flows.sessions.write_tree import NewFile, PackParts, put_files, store_tree
@@ -103,12 +104,14 @@ async def _exists(engine: Engine, stores: TenantStores, session_id: SessionId) -
 async def _take_back(engine: Engine, stores: TenantStores, keys: Sequence[SessionKey], lease: Lease) -> None:
     """Mappings, packs, head, in this order: no key ever points at a session that is not there.
 
-    What cannot be taken back now is an empty session without a key, which a sweep removes.
+    The head is emptied first, its time over: it never names a pack that is gone, and what cannot be taken back now is
+    a session that a sweep removes.
     """
     session_id = lease.head.session_id
     with suppress(Unavailable, LeaseLost):
         for key in keys:
             await _unpoint(engine, stores, key, session_id)
+        await lease.commit(emptied(engine, lease.head))
         packs = await list_packs(engine, stores, session_id)
         await stores.objects.delete([info.key for info in packs.values()])
         await delete_messages(engine, stores, session_id)

@@ -156,7 +156,7 @@ async def erase_held(
         return found
     try:
         async with renewed(engine, lease):
-            await lease.commit(_emptied(engine, lease.head))
+            await lease.commit(emptied(engine, lease.head))
             await _remove(engine, stores, found, progress)
         await _remove_head(engine, stores, lease)
     except BaseException:
@@ -178,7 +178,7 @@ async def _row(engine: Engine, stores: TenantStores, session_id: SessionId) -> R
     return await retrying(lambda: stores.table.read(head_key(session_id)), engine.clock)
 
 
-def _emptied(engine: Engine, head: Head) -> Head:
+def emptied(engine: Engine, head: Head) -> Head:
     """The head without anything the session held, expired; its key stays, to find it by when the erase is cut off."""
     return replace(
         head,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from outlive.core.keys import SessionId
 from outlive.core.ledger import PATH, LedgerLine, decode_line, encode_line
-from outlive.core.manifests import APPEND, located_chunks
+from outlive.core.manifests import APPEND, Entry, located_chunks
 from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
@@ -42,14 +42,17 @@ class TurnOnDisk:
         inbound: Inbound,
         workspace: Workspace,
         state: TreeState,
+        committed: Mapping[str, Entry],
     ) -> None:
-        """`state` is what the tree held before the agent started."""
+        """`state` is what the tree held before the agent started; `committed` its paths as they are committed."""
         self.engine = engine
         self.stores = stores
         self.lease = lease
         self.inbound = inbound
         self.workspace = workspace
         self.state = state
+        self.committed = committed
+        """What needs no further check; flushes store lines without one."""
         self.tree = ""
         """What the agent is told of the tree it starts from; see `AgentTurn.tree`."""
         self.agent_session_id: str | None = None
@@ -204,8 +207,9 @@ async def _check(turn: TurnOnDisk, capture: Capture) -> None:
     if known != before:
         raise Corrupt(f"ledger.jsonl has {known} bytes, the head says {before}.", fix="Rewind the session.")
     for path, entry in capture.draft.entries.items():
-        if entry.kind == APPEND and path.startswith(TRANSCRIPTS) and entries.get(path) != entry:
-            start = entries[path].size if path in entries else 0
+        checked = turn.committed.get(path)
+        if entry.kind == APPEND and path.startswith(TRANSCRIPTS) and checked != entry:
+            start = checked.size if checked else 0
             await _check_transcript(turn.workspace, path, start)
 
 

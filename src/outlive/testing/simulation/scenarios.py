@@ -1,0 +1,151 @@
+"""What is to happen in one history, as data: made from a seed, printed when it fails, cut down when it is shrunk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from outlive.core.keys import SessionKey, session_key
+
+SECONDS = 60.0
+"""How long messages come in and things go wrong."""
+HOUR = 3600.0
+LEASE = 30.0
+WINDOW = 4
+"""Messages a head remembers here, instead of 64: short histories reach into the ledger, too."""
+
+CALL_FAULTS = ("error", "lost reply", "late", "delay", "slow reply", "crash before", "crash after")
+"""What can become of one awaited call."""
+DISTURBANCES = ("crash", "reboot", "disk lost", "pause", "partition", "full disk", "terminate")
+"""What can befall a whole worker."""
+OPERATIONS = ("sweep", "rewind", "fork", "erase")
+"""What an operator does meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """One worker."""
+
+    name: str
+    ahead: float
+    """Of true time, in seconds."""
+    slots: int
+    invocation: float | None
+    """Seconds after which it hands over what it does; None for never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A message, and when its channel hands it over: the first time, and again."""
+
+    key: SessionKey
+    message_id: str
+    at: float
+    again: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Something an operator does to a key's session."""
+
+    what: str
+    key: SessionKey
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """Something that befalls a worker."""
+
+    what: str
+    worker: str
+    at: float
+    seconds: float
+    """How long it lasts, or until the worker comes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One history to be."""
+
+    seed: int
+    workers: tuple[WorkerPlan, ...]
+    sendings: tuple[Sending, ...]
+    operations: tuple[Operation, ...] = ()
+    disturbances: tuple[Disturbance, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Chance of each fault at each awaited call."""
+    rerun: bool = False
+    hot_tier: bool = False
+    """Whether there is a cache in front of the objects, which forgets, keeps what was deleted, and mixes things up."""
+    loose_queue: bool = False
+    """Whether the queue delivers twice and in any order."""
+    torn_transcripts: bool = False
+    """Whether the agent's lines may be lost between it and the disk."""
+    max_packs: int = 6
+    flush_seconds: float = 2.0
+    muted: frozenset[str] = frozenset()
+    """Call faults that are left out: how a failing history is shrunk."""
+
+
+def make_scenario(seed: int) -> Scenario:
+    """The history that belongs to this seed."""
+    random = Random(f"scenario {seed}")  # noqa: S311 - reproducible, not secret
+    keys = _keys(random)
+    workers = tuple(_worker(random, number) for number in range(random.choice((1, 2, 2, 3))))
+    return Scenario(
+        seed=seed,
+        workers=workers,
+        sendings=_sendings(random, keys),
+        operations=tuple(_operation(random, keys) for _ in range(random.choice((0, 0, 1, 1, 2)))),
+        disturbances=tuple(_disturbance(random, workers) for _ in range(random.choice((0, 1, 1, 2)))),
+        rates=_rates(random),
+        rerun=random.random() < 0.25,
+        hot_tier=random.random() < 0.3,
+        loose_queue=random.random() < 0.3,
+        torn_transcripts=random.random() < 0.1,
+        max_packs=random.choice((3, 4, 6, 24)),
+        flush_seconds=random.choice((0.5, 2.0, 2.0, 8.0)),
+    )
+
+
+def _keys(random: Random) -> list[SessionKey]:
+    """Chats of two tenants with the same ids."""
+    keys = [session_key(tenant, "chat", name) for name in ("ada", "bob") for tenant in ("acme", "umbra")]
+    return keys[: random.choice((1, 1, 2, 2, 3))]
+
+
+def _worker(random: Random, number: int) -> WorkerPlan:
+    kind = random.random()
+    ahead = 0.0 if kind < 0.6 else random.uniform(-20, 20) if kind < 0.97 else random.choice((-HOUR, HOUR))
+    return WorkerPlan(
+        f"w{number + 1}", round(ahead, 3), random.choice((1, 1, 1, 2)), random.choice((None, None, None, 25.0))
+    )
+
+
+def _sendings(random: Random, keys: list[SessionKey]) -> tuple[Sending, ...]:
+    most = random.choice((2, 3, 3, 4, 7))
+    return tuple(_sending(random, keys, number) for number in range(1, most + 1))
+
+
+def _sending(random: Random, keys: list[SessionKey], number: int) -> Sending:
+    at = round(random.uniform(0, SECONDS * 0.7), 3)
+    again = (round(at + random.uniform(0, SECONDS), 3),) if random.random() < 0.25 else ()
+    return Sending(random.choice(keys), f"m{number}", at, again)
+
+
+def _operation(random: Random, keys: list[SessionKey]) -> Operation:
+    return Operation(random.choice(OPERATIONS), random.choice(keys), round(random.uniform(5, SECONDS), 3))
+
+
+def _disturbance(random: Random, workers: tuple[WorkerPlan, ...]) -> Disturbance:
+    what = random.choice(DISTURBANCES)
+    seconds = random.choice((3.0, 20.0, LEASE + 5, 2 * LEASE))
+    return Disturbance(what, random.choice(workers).name, round(random.uniform(0, SECONDS), 3), seconds)
+
+
+def _rates(random: Random) -> dict[str, float]:
+    """Few kinds of faults at a time, seldom or often: a history in which everything fails shows nothing."""
+    kinds = random.sample(CALL_FAULTS, random.choice((0, 1, 2, 3)))
+    return {kind: random.choice((0.005, 0.02, 0.06)) * (0.4 if "crash" in kind else 1.0) for kind in sorted(kinds)}
