@@ -99,6 +99,9 @@ class Settings(BaseSettings):
     )
     on_crash: Literal["continue", "rerun"] = Field("continue", description="What becomes of a dead worker's turn.")
     max_packs: int = Field(4, ge=2, le=64, description="Live packs per session: requests of a cold start.")
+    hydration: Literal["window", "full"] = Field(
+        "window", description="What a resume on another machine brings: what the model needs since the last compaction."
+    )
     keep_versions: int = Field(50, ge=1, le=100_000, description="How far back fork, rewind and diff reach.")
     max_usd_per_turn: float | None = Field(None, gt=0, description="Money one turn may cost, in US dollars.")
     max_agent_turns: int | None = Field(None, gt=0, description="Model calls one turn may make.")

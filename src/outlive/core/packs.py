@@ -46,6 +46,8 @@ class PackRef:
     """Bytes of data before compression."""
     shared: bool = False
     """Whether a stored dictionary is needed to read it: one more object."""
+    cold: bool = False
+    """Whether it holds only what lies before a compaction, as far as was known: a hint for what to fetch first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,18 @@ from typing import Any
 
 from outlive.core.keys import SessionId
 from outlive.core.ledger import PATH, LedgerLine, decode_line, encode_line
-from outlive.core.manifests import APPEND, located_chunks
+from outlive.core.manifests import APPEND, Window, located_chunks
 from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
 from outlive.core.turns import Flush, TurnResult, committed, ledger_line
+from outlive.core.windows import spans_of
 from outlive.errors import Conflict, Corrupt, Invalid, OutliveError, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.answer_approval import left_open, with_approval
 from outlive.flows.turn.capture_tree import Capture, absorb, look, seal
+from outlive.flows.turn.choose_window import note_of_disk
 from outlive.flows.turn.hold_lease import Lease
 from outlive.flows.turn.read_packs import pack_reader, read_chunks, stored_tree
 from outlive.protocols import Decided, FileContent, TurnDone, Workspace
@@ -78,7 +80,12 @@ class TurnOnDisk:
             "previous": self.lease.head.packs[-1].name if self.lease.head.packs else None,
             "message_id": self.inbound.message_id,
             "agent_session_id": self.agent_session_id if complete or self.begun else None,
-        } | ({} if complete else {"message": encode_inbound(self.inbound).decode(), "handed_over": self.handed_over})
+        } | (
+            {}
+            if complete
+            else {"message": encode_inbound(self.inbound).decode(), "handed_over": self.handed_over}
+            | note_of_disk(self.state)
+        )
 
 
 # -------------------------------------------------------------------------------------------- flushing
@@ -151,7 +158,8 @@ async def commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
     await turn.workspace.write([FileContent(PATH, APPEND, LEDGER_MODE, [encoded], append=True)])
     capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=False)
     await _check(turn, capture)
-    state = await absorb(capture, turn.state, turn.workspace, turn.engine.policy.max_packs)
+    reader = pack_reader(turn.engine, turn.stores, SessionId(turn.lease.head.session_id))
+    state = await absorb(capture, turn.state, turn.workspace, turn.engine.policy.max_packs, reader)
     state = await _seal(turn, capture, state, complete=True)
     head = committed(
         turn.lease.head,
@@ -203,17 +211,18 @@ async def _check(turn: TurnOnDisk, capture: Capture) -> None:
     for path, entry in capture.draft.entries.items():
         if entry.kind == APPEND and path.startswith(TRANSCRIPTS) and entries.get(path) != entry:
             start = entries[path].size if path in entries else 0
-            await _check_transcript(turn.workspace, path, start)
+            await _check_transcript(turn.workspace, path, start, turn.state.windows.get(path))
 
 
-async def _check_transcript(workspace: Workspace, path: str, start: int) -> None:
+async def _check_transcript(workspace: Workspace, path: str, start: int, window: Window | None) -> None:
     """New entries build on the last ones before them, so the history is walked only when that is not so."""
     content = await workspace.read(path, start)
-    near = max(start - RECENT_BYTES, 0)
+    near = max(start - RECENT_BYTES, window.boundary if window else 0)
     try:
         check_chain(path, await workspace.read(path, near, start - near), content)
     except Corrupt:
-        check_chain(path, await workspace.read(path, 0, start), content)
+        earlier = [await workspace.read(path, low, high - low) for low, high in spans_of(window, start)]
+        check_chain(path, b"".join(earlier), content)
 
 
 async def _seal(turn: TurnOnDisk, capture: Capture, state: TreeState, *, complete: bool) -> TreeState:
