@@ -109,7 +109,7 @@ async def _turn(hosts: Hosts, text: str, mode: str) -> tuple[Turn, dict[str, obj
     hosts.worker = lambda: hosts.world.worker("any", hydration=mode)
     start = len(hosts.model.requests)
     turn = await hosts.turn(text)
-    kinds = ("turn",) if text != COMPACT else ("turn", "compaction")
+    kinds = ("turn",) if text != COMPACT else ("turn", "summary")
     return turn, next(each.body for each in hosts.model.requests[start:] if each.kind in kinds)
 
 

@@ -163,6 +163,8 @@ def with_aside(window: Window, transcript: str, paths: Iterable[str], texts: Seq
 
 def cold_bytes(entries: Mapping[str, Entry], windows: Mapping[str, Window]) -> dict[PackName, int]:
     """How many raw bytes of each pack no window needs; what two files share is needed if one of them is."""
+    if not windows:
+        return {}
     aside = {path for window in windows.values() for path in window.aside}
     cold = {chunk for path, entry in entries.items() for chunk in _cold_chunks(path, entry, windows, aside)}
     if cold:

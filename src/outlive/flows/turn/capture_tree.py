@@ -25,6 +25,7 @@ from outlive.core.packs import Dictionary, PackName, PackRef, encode_pack, pack_
 from outlive.core.trees import PackDraft, TreeState, content_digest, index_of
 from outlive.core.windows import MARKER, chunks_between, cold_bytes, parted, spans_of
 from outlive.errors import NotFound, Unavailable
+from outlive.flows.engine import Policy
 from outlive.flows.retry import put_once
 from outlive.flows.turn.hydrate_tree import tail_digest
 from outlive.flows.turn.note_window import note_window
@@ -139,7 +140,9 @@ def _out_of_window(path: str) -> Unavailable:
 # ------------------------------------------------------------------------------------------- compaction
 
 
-async def absorb(capture: Capture, state: TreeState, workspace: Workspace, limit: int, reader: PackReader) -> TreeState:
+async def absorb(
+    capture: Capture, state: TreeState, workspace: Workspace, policy: Policy, reader: PackReader
+) -> TreeState:
     """Take the bytes of packs that have become too many, or mostly dead weight, over into this one.
 
     The bytes come from the tree on disk, so nothing is downloaded for it but what is not there. Returns the state to
@@ -150,8 +153,8 @@ async def absorb(capture: Capture, state: TreeState, workspace: Workspace, limit
     refs = state.manifest.packs
     sizes = {ref.name: (ref.size, ref.raw) for ref in refs}
     packs = live_packs(sizes, live_bytes(draft.entries))
-    cold = cold_bytes(draft.entries, draft.windows) if draft.windows else {}
-    limit -= any(ref.shared for ref in refs)  # its dictionary is one more object to read
+    cold = cold_bytes(draft.entries, draft.windows) if policy.hydration == "window" else {}
+    limit = policy.max_packs - any(ref.shared for ref in refs)  # its dictionary is one more object to read
     parting = packs_to_absorb_apart(packs, cold, draft.size / COMPRESSION, limit=limit)
     moves = _Moves(parting.absorbed, parting.parted, state, workspace, reader)
     for path, entry in list(draft.entries.items()):
@@ -245,7 +248,7 @@ async def seal(
     draft = capture.draft
     used = live_bytes(draft.entries)
     draft.windows = windows_within(draft.windows, draft.entries)
-    cold = cold_bytes(draft.entries, draft.windows) if draft.windows else {}
+    cold = cold_bytes(draft.entries, draft.windows)
     live = tuple(
         replace(ref, cold=ref.name in cold and cold[ref.name] == used.get(ref.name))
         for ref in state.manifest.packs

@@ -11,7 +11,7 @@ from typing import Any
 
 from outlive.core.keys import SessionId
 from outlive.core.ledger import PATH, LedgerLine, decode_line, encode_line
-from outlive.core.manifests import APPEND, Window, located_chunks
+from outlive.core.manifests import APPEND, Entry, Window, located_chunks
 from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
@@ -159,7 +159,7 @@ async def commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
     capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=False)
     await _check(turn, capture)
     reader = pack_reader(turn.engine, turn.stores, SessionId(turn.lease.head.session_id))
-    state = await absorb(capture, turn.state, turn.workspace, turn.engine.policy.max_packs, reader)
+    state = await absorb(capture, turn.state, turn.workspace, turn.engine.policy, reader)
     state = await _seal(turn, capture, state, complete=True)
     head = committed(
         turn.lease.head,
@@ -210,8 +210,15 @@ async def _check(turn: TurnOnDisk, capture: Capture) -> None:
         raise Corrupt(f"ledger.jsonl has {known} bytes, the head says {before}.", fix="Rewind the session.")
     for path, entry in capture.draft.entries.items():
         if entry.kind == APPEND and path.startswith(TRANSCRIPTS) and entries.get(path) != entry:
-            start = entries[path].size if path in entries else 0
-            await _check_transcript(turn.workspace, path, start, turn.state.windows.get(path))
+            window = turn.state.windows.get(path)
+            await _check_transcript(turn.workspace, path, _first_new(entries.get(path), entry, window), window)
+
+
+def _first_new(old: Entry | None, entry: Entry, window: Window | None) -> int:
+    """Where the new bytes of a transcript begin; all that is on disk is new when it was written anew."""
+    if old is not None and entry.chunks[: len(old.chunks)] == old.chunks:
+        return old.size
+    return window.boundary if window else 0
 
 
 async def _check_transcript(workspace: Workspace, path: str, start: int, window: Window | None) -> None:
