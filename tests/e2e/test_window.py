@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import os
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from outlive.agents.models import ModelSettings
 from outlive.agents.options import ALLOWED, TOOLS, environment
 from outlive.core.transcripts import unknown_parents
 from outlive.flows.run_turn import Turn
-from outlive.flows.turn.read_ledger import read_file
 from outlive.protocols import AgentEvent, AgentTurn, SessionSeen, TurnDone
 from outlive.testing.prefix import Comparison, compare_prompts
 from outlive.testing.scripted_model import ScriptedModel, script
@@ -165,8 +165,6 @@ def test_only_a_window_was_restored(played: Played) -> None:
 
 def test_the_stored_transcript_is_whole(played: Played) -> None:
     """What the windows' hosts committed goes on where the last one ended: no parent is missing, no entry is double."""
-    import json
-
     entries = [json.loads(line) for line in played.transcript.splitlines()]
     uuids = [entry["uuid"] for entry in entries if "uuid" in entry]
     assert len(uuids) == len(set(uuids))

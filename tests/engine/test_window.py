@@ -11,11 +11,12 @@ import pytest
 
 from outlive.core.keys import session_key
 from outlive.errors import OutliveError, Unavailable
+from outlive.flows.run_turn import run_turn
 from outlive.flows.sessions.fork_session import fork_session
 from outlive.flows.sessions.rewind_session import rewind_session
 from outlive.testing.faults import Crash, CrashAfter, CrashBefore, Plan, at
 from tests.engine.compacting import COMPACT, CompactingAgent
-from tests.engine.conftest import FLUSH, KEY, World
+from tests.engine.conftest import World
 
 WORDS = [f"{random.Random(number).randrange(10**8):x}" for number in range(3000)]
 MOST_STEPS = 400
@@ -112,7 +113,7 @@ async def test_a_kept_message_that_is_not_there_means_all(world) -> None:
     """When a compaction keeps a message that nobody finds, later hosts get everything, and say why."""
     world.agent.new_uuid = iter([f"{n:08x}-0000-4000-8000-{n:012x}" for n in range(99)]).__next__
     await say(world, world.worker("a"), text(1))
-    compact, world.agent._compact = world.agent._compact, lambda path, entries: None
+    compact = world.agent._compact
     world.agent._compact = lambda path, entries: compact(path, [*entries, entries[-1] | {"uuid": "gone"}])
     await say(world, world.worker("a"), COMPACT)
     assert "no compaction to start from" in (await say(world, world.worker("b"), text(2)))[0]
@@ -205,8 +206,6 @@ async def test_an_old_message_is_found_without_the_ledger_on_disk(world) -> None
     for number in range(70):
         await world.turn(world.worker("a"), COMPACT if number == 60 else text(number, 3), f"n{number}")
     message = replace(world.message("first", "m0"), sent_at=sent)
-    from outlive.flows.run_turn import run_turn
-
     turn = await run_turn(world.worker("b"), message)
     assert turn.how == "repeat"
 

@@ -229,6 +229,7 @@ async def _run(
             step.found = await memory.take(workspace)
     whole = windowed(workspace, tree.state.windows)
     turn = TurnOnDisk(engine, stores, lease, asked.inbound, whole, tree.state)
+    turn.packs = tree.reader
     is_untouched = tree.how == UP_TO_DATE and not (memory and memory.brought)
     turn.tree = lease.head.tree if is_untouched else ""
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id

@@ -24,7 +24,7 @@ from outlive.flows.turn.answer_approval import left_open, with_approval
 from outlive.flows.turn.capture_tree import Capture, absorb, look, seal
 from outlive.flows.turn.choose_window import note_of_disk
 from outlive.flows.turn.hold_lease import Lease
-from outlive.flows.turn.read_packs import pack_reader, read_chunks, stored_tree
+from outlive.flows.turn.read_packs import PackReader, pack_reader, read_chunks, stored_tree
 from outlive.protocols import Decided, FileContent, TurnDone, Workspace
 
 LEDGER_MODE = 0o600
@@ -50,6 +50,8 @@ class TurnOnDisk:
         self.inbound = inbound
         self.workspace = workspace
         self.state = state
+        self.packs: PackReader | None = None
+        """What has been read of the session's packs, where that is kept."""
         self.tree = ""
         """What the agent is told of the tree it starts from; see `AgentTurn.tree`."""
         self.agent_session_id: str | None = None
@@ -158,7 +160,7 @@ async def commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
     await turn.workspace.write([FileContent(PATH, APPEND, LEDGER_MODE, [encoded], append=True)])
     capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=False)
     await _check(turn, capture)
-    reader = pack_reader(turn.engine, turn.stores, SessionId(turn.lease.head.session_id))
+    reader = turn.packs or pack_reader(turn.engine, turn.stores, SessionId(turn.lease.head.session_id))
     state = await absorb(capture, turn.state, turn.workspace, turn.engine.policy, reader)
     state = await _seal(turn, capture, state, complete=True)
     head = committed(

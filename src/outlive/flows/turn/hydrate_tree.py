@@ -35,6 +35,8 @@ class Hydrated:
     """Why a restored tree is all there; empty where only a window of it is."""
     bytes_left: int = 0
     """What was left in its packs, uncompressed."""
+    reader: PackReader | None = None
+    """Has the packs that a window came from: the commit may want to move what is not on disk. None for a whole tree."""
 
     def __str__(self) -> str:
         """For a trace."""
@@ -103,7 +105,8 @@ async def _done(reader: PackReader, plan: _Plan, head: Head, workspace: Workspac
     read = [ref for ref in manifest.packs if ref.name in reader.packs]
     left = sum(window.skipped for window in plan.windows.values())
     left += sum(manifest.entries[path].size for path in plan.absent)
-    return Hydrated(state, how, len(read), sum(ref.size for ref in read), why, left)
+    size = sum(ref.size for ref in read)
+    return Hydrated(state, how, len(read), size, why, left, reader if plan.windows else None)
 
 
 async def _local_state(workspace: Workspace, head: Head) -> TreeState | None:
