@@ -196,7 +196,7 @@ def _is_new(root: Path) -> bool:
         entry.name in FOLDERS
         and entry.is_dir(follow_symlinks=False)
         and stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) == 0o700
-        and not any(os.scandir(entry.path))
+        and not os.listdir(entry.path)
         for entry in found
     )
 

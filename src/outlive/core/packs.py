@@ -32,8 +32,8 @@ NO_DICTIONARY = bytes(16)
 SMALL = 1 << 20
 """A pack of more raw bytes than this is not worth much effort."""
 LEVELS = ((16 << 10, 12), (SMALL, 6))
-"""Below so many raw bytes, so hard. What a turn adds is small, and read on every cold start. Packs that take others over
-come seldom and are large: level 12 would make 200 KB of text 2 % smaller than level 6, in five times the time."""
+"""Below so many raw bytes, so hard. What a turn adds is small, and read on every cold start. Packs that take others
+over come seldom and are large: level 12 would make 200 KB of text 2 % smaller than level 6, in five times the time."""
 LEVEL = 3
 """For all larger ones."""
 
