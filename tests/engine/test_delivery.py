@@ -101,7 +101,8 @@ async def poisoned(world):
 async def test_a_poison_message_is_put_aside_and_its_sender_told_once(world, poisoned) -> None:
     """After three receives the message is dead, the next is answered, and one note goes out, from whichever worker."""
     (letter,) = await poisoned.queue.dead_letters()
-    assert decode_inbound(letter.message.body).text == "poison"
+    assert (decode_inbound(letter.message.body).text, letter.receives) == ("poison", 3)
+    assert [turn.prompt for turn in world.agent.runs] == ["fine"]
     told = await asyncio.gather(*(tell_dead(world.worker(name)) for name in ("w1", "w2", "w3")))
     assert sum(told) == 1
     assert await tell_dead(poisoned) == 0
@@ -119,6 +120,18 @@ async def test_a_message_that_dies_again_is_told_again(world, poisoned) -> None:
         await work(poisoned)
         world.clock.advance(61)
     assert await tell_dead(poisoned) == 1
+
+
+async def test_a_redriven_message_is_answered_once_its_cause_is_gone(world, poisoned) -> None:
+    """When what was wrong has been mended, the redriven message has its turn and reply, behind those that went on."""
+    await tell_dead(poisoned)
+    (letter,) = await poisoned.queue.dead_letters()
+    world.agent = InstantAgent()
+    await poisoned.queue.redrive(letter.id)
+    await work(world.worker())
+    assert await world.answers() == ["fine", "poison"]
+    assert (await poisoned.queue.depth()).dead == 0
+    assert [reply.text for reply in world.inbox.replies if reply.text != TEXT] == ["Message 1: fine", "Message 2: poison"]
 
 
 async def test_a_message_that_nobody_can_read_has_its_sender_told(world) -> None:
