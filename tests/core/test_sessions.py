@@ -109,7 +109,10 @@ def test_options_that_cannot_be_read_are_corrupt(change: dict[str, Any]) -> None
 
 def test_a_head_without_options_can_be_read_by_older_workers() -> None:
     """Only a head that has options is written in the newest schema."""
-    assert [json.loads(encode_head(head))["schema"] for head in (EMPTY, replace(EMPTY, lifted_rules=("Bash",)))] == [1, 2]
+    assert [json.loads(encode_head(head))["schema"] for head in (EMPTY, replace(EMPTY, lifted_rules=("Bash",)))] == [
+        1,
+        2,
+    ]
     assert json.loads(encode_head(replace(EMPTY, options=SessionOptions("opus"))))["schema"] == 3
 
 

@@ -131,7 +131,10 @@ async def test_a_redriven_message_is_answered_once_its_cause_is_gone(world, pois
     await work(world.worker())
     assert await world.answers() == ["fine", "poison"]
     assert (await poisoned.queue.depth()).dead == 0
-    assert [reply.text for reply in world.inbox.replies if reply.text != TEXT] == ["Message 1: fine", "Message 2: poison"]
+    assert [reply.text for reply in world.inbox.replies if reply.text != TEXT] == [
+        "Message 1: fine",
+        "Message 2: poison",
+    ]
 
 
 async def test_a_message_that_nobody_can_read_has_its_sender_told(world) -> None:

@@ -14,6 +14,7 @@ OPEN = {("get", "/health"), ("get", "/ready"), ("post", "/v1/sign-in")}
 BODIES = {
     "/v1/sessions/{session}/messages": {"text": "hello"},
     "/v1/sessions/{session}/approval": {"choice": "once"},
+    "/v1/sessions/{session}/options": {"while_busy": "collect"},
     "/v1/sessions/{session}/fork": {},
     "/v1/sessions/{session}/rewind": {"version": 1},
     "/v1/sessions/{session}/state": {"patch": {"extracted_context": {"a": 1}}},

@@ -22,6 +22,9 @@ class SessionOptions:
     while_busy: WhileBusy | None = None
 
 
+NO_OPTIONS = SessionOptions()
+
+
 def options_json(options: SessionOptions) -> dict[str, str]:
     """As stored in a head: what is chosen."""
     chosen = {"model": options.model, "while_busy": options.while_busy.value if options.while_busy else ""}

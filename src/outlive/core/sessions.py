@@ -12,7 +12,7 @@ from outlive.core.approvals import Approval, approval_from_json, approval_json
 from outlive.core.keys import DIGEST_LENGTH, SessionId
 from outlive.core.manifests import refs_from_json, refs_json
 from outlive.core.packs import PackRef
-from outlive.core.session_options import SessionOptions, options_from_json, options_json
+from outlive.core.session_options import NO_OPTIONS, SessionOptions, options_from_json, options_json
 from outlive.errors import Corrupt, SchemaTooNew
 
 SCHEMA = 3
@@ -105,7 +105,7 @@ class Head:
     """The tool call that waits for a person."""
     lifted_rules: tuple[str, ...] = ()
     """Rules that no longer ask in this session."""
-    options: SessionOptions = SessionOptions()
+    options: SessionOptions = NO_OPTIONS
 
     @property
     def expires_at(self) -> float:
@@ -132,13 +132,13 @@ def encode_head(head: Head) -> bytes:
         "outbox": [_pending_json(pending) for pending in head.outbox],
         "summary": asdict(head.summary),
     }
-    if head.approval or head.lifted_rules or head.options != SessionOptions():
+    if head.approval or head.lifted_rules or head.options != NO_OPTIONS:
         fields |= {
             "schema": SCHEMA_WITHOUT_OPTIONS,
             "approval": approval_json(head.approval),
             "lifted_rules": head.lifted_rules,
         }
-    if head.options != SessionOptions():
+    if head.options != NO_OPTIONS:
         fields |= {"schema": SCHEMA, "options": options_json(head.options)}
     return json.dumps(fields, separators=(",", ":")).encode()
 
