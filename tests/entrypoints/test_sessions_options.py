@@ -16,7 +16,7 @@ def test_a_mode_is_chosen_and_shown(outlive: Outlive) -> None:
 def test_a_model_that_is_not_offered_is_refused(outlive: Outlive) -> None:
     """Without OUTLIVE_MODELS no model can be chosen, and the error names the setting."""
     outlive.say("one")
-    assert "OUTLIVE_MODELS" in outlive.refused(1, "sessions", "options", "ada", "--use-model", "opus")["fix"]
+    assert "OUTLIVE_MODELS" in outlive.refused(2, "sessions", "options", "ada", "--use-model", "opus")["fix"]
 
 
 def test_a_session_that_there_is_not_is_named(outlive: Outlive) -> None:
