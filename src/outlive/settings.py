@@ -195,9 +195,6 @@ class Settings(ChannelSettings):
     trace: Literal["off", "on"] = Field(
         "off", description="Whether the trace of each session's last turn is kept, for `outlive trace show`."
     )
-    mcp_tokens: SecretStr | None = Field(
-        None, description="Who may use `outlive mcp --http`: `TENANT:TOKEN` pairs, separated by spaces."
-    )
     turn_role: str = Field(
         "",
         pattern=r"^(arn:[a-z-]+:iam::\d{12}:role/.+)?$",

@@ -23,6 +23,7 @@ from tests.engine.queued import key_of, post, receive, work, work_side_by_side
 SESSIONS, EACH, WORKERS = 200, 5, 8
 
 
+@pytest.mark.defect(10)
 async def test_the_same_message_five_times_from_two_intakes(world) -> None:
     """Five copies through two intakes at once are one queue entry, one model call and one reply."""
     intakes = [world.worker("intake-1"), world.worker("intake-2")]
@@ -33,6 +34,7 @@ async def test_the_same_message_five_times_from_two_intakes(world) -> None:
     assert (len(world.agent.runs), len(world.inbox.replies)) == (1, 1)
 
 
+@pytest.mark.defect(11)
 async def test_an_intake_says_when_the_queue_refused_a_message(world) -> None:
     """When the hand-over fails the channel is told so, and the same message is taken when it comes again."""
     engine = world.worker()
@@ -45,6 +47,7 @@ async def test_an_intake_says_when_the_queue_refused_a_message(world) -> None:
     assert (len(world.agent.runs), len(world.inbox.replies)) == (1, 1)
 
 
+@pytest.mark.defect(10)
 async def test_a_repeat_behind_the_dedupe_window_is_not_run(world) -> None:
     """A copy that the queue takes again, a day later, is answered from the session and not sent again."""
     engine = world.worker()
@@ -57,6 +60,7 @@ async def test_a_repeat_behind_the_dedupe_window_is_not_run(world) -> None:
     assert (len(world.agent.runs), len(world.inbox.replies)) == (1, 1)
 
 
+@pytest.mark.defect(14)
 async def test_redelivery_while_the_first_run_is_alive(world) -> None:
     """A message that another worker receives while the first run goes on waits for it, and is then a repeat."""
     world.agent = HeldAgent()
@@ -98,6 +102,8 @@ async def poisoned(world):
     return engine
 
 
+@pytest.mark.defect(12)
+@pytest.mark.defect(14)
 async def test_a_poison_message_is_put_aside_and_its_sender_told_once(world, poisoned) -> None:
     """After three receives the message is dead, the next is answered, and one note goes out, from whichever worker."""
     (letter,) = await poisoned.queue.dead_letters()

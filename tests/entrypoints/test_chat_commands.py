@@ -160,6 +160,7 @@ async def test_what_a_second_message_does_is_shown_and_chosen(chat: Chat) -> Non
     assert "'later' is not known" in await chat.say("busy", "later")
 
 
+@pytest.mark.defect(20)
 async def test_only_owners_look_into_a_session(chat: Chat) -> None:
     """Defect 20: `debug` is refused to everybody but the owners, and nothing of the session is told."""
     session_id = await chat.ask("secret")
