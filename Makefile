@@ -75,6 +75,7 @@ bench: $(READY) $(BENCH)/.ready  ## Measure requests, bytes and time beside thre
 	@mkdir -p build
 	$(BIN)/python -m bench run --json build/bench.json
 	$(BIN)/python -m bench agent --json build/bench-agent.json
+	$(BIN)/python -m bench delivery --json build/bench-delivery.json
 
 $(BENCH)/.ready: bench/requirements/peers.txt
 	$(PYTHON) -m venv $(BENCH)

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Exits: 0 done, 1 a contestant failed, 2 bad arguments, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
-        return asyncio.run(_agent(options) if options.command == "agent" else _run(options))
+        return asyncio.run({"agent": _agent, "delivery": _delivery, "run": _run}[options.command](options))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -86,6 +86,21 @@ async def _agent(options: argparse.Namespace) -> int:
     return 0
 
 
+async def _delivery(options: argparse.Namespace) -> int:
+    from bench.delivery import measure_delivery, table
+
+    place = ROOT / "build"
+    place.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder, _servers(wanted=options.servers):
+        url = os.environ["BENCH_POSTGRES"] if options.servers else ""
+        say = partial(print, file=sys.stderr, flush=True)
+        rows = await measure_delivery(Path(folder), options.messages, say, url)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    print(table(rows))
+    return 0
+
+
 def _plan(options: argparse.Namespace, folder: Path) -> Plan:
     offered = ON_SERVERS if options.servers else ENTRIES
     names = options.only or [entry.name for entry in offered]
@@ -101,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     agent.add_argument("--megabytes", type=float, nargs="+", default=[0.1, 1, 5, 20, 50], help="of transcript")
     agent.add_argument("--rounds", type=_positive, default=5, help="turns of each kind at each size")
     agent.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    delivery = commands.add_parser("delivery", help="an intake, and queue with workers, with an agent at once")
+    delivery.add_argument("--messages", type=_positive, default=800, help="of each measurement")
+    delivery.add_argument("--servers", action="store_true", help="records and queue on PostgreSQL, started here")
+    delivery.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     run = commands.add_parser("run", help="run the benchmark")
     run.add_argument("--sizes", type=_even, nargs="+", default=[10, 100, 1000, 5000], metavar="MESSAGES")
     run.add_argument(

@@ -70,6 +70,7 @@ class ChannelSettings(BaseSettings):
     wechat_allow: str = Field(
         "", description="Ids of people, and of WeCom groups, that may talk to it, with commas between; `*`: everybody."
     )
+    wechat_owners: str = Field("", description="Ids of the people who may use `/debug`, with commas between.")
     wechat_tenant: Literal["chat", "shared"] = Field(
         "chat", description="Whether each chat is a tenant of its own, or all share the tenant of the settings."
     )
@@ -99,7 +100,7 @@ class ChannelSettings(BaseSettings):
     slack_owners: str = Field(
         "",
         pattern=r"^\s*([UW][A-Z0-9]+\s*([,\s]\s*[UW][A-Z0-9]+\s*)*)?$",
-        description="Ids of the people who may use `!export`, with commas between.",
+        description="Ids of the people who may use `!debug` and `!export`, with commas between.",
     )
     slack_tenant: Literal["channel", "workspace", "shared"] = Field(
         "channel",

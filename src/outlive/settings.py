@@ -72,6 +72,9 @@ class Settings(ChannelSettings):
     model: str = Field(
         "", description="Model name; `scripted` for the built-in scripted model; empty: the agent's own."
     )
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Models that a session may choose with `/model`, with commas between; empty: none."
+    )
     profile: str = Field("default", description="Agent profile of new sessions.")
     profiles: Path | None = Field(None, description="Folder of agent profiles beside the shipped ones.")
     anthropic_api_key: SecretStr | None = Field(
@@ -195,9 +198,6 @@ class Settings(ChannelSettings):
     trace: Literal["off", "on"] = Field(
         "off", description="Whether the trace of each session's last turn is kept, for `outlive trace show`."
     )
-    mcp_tokens: SecretStr | None = Field(
-        None, description="Who may use `outlive mcp --http`: `TENANT:TOKEN` pairs, separated by spaces."
-    )
     turn_role: str = Field(
         "",
         pattern=r"^(arn:[a-z-]+:iam::\d{12}:role/.+)?$",
@@ -219,7 +219,7 @@ class Settings(ChannelSettings):
             raise ValueError("there is white space in it")
         return secret
 
-    @field_validator("approve", "approvers", mode="before")
+    @field_validator("approve", "approvers", "models", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         """Commas inside parentheses belong to a rule."""

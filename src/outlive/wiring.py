@@ -280,6 +280,7 @@ def _policy(settings: Settings) -> Policy:
         preferences=settings.preferences == "on",
         approval_seconds=settings.approval_seconds,
         approvers=settings.approvers,
+        models=settings.models,
         retention=Retention(
             audit_days=settings.keep_audit_days,
             transcript_days=settings.keep_transcript_days,

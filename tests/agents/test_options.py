@@ -28,6 +28,7 @@ def variables(
     return environment(ROOT, model, options or CliOptions(), inherited=inherited, is_root=is_root)
 
 
+@pytest.mark.defect(17)
 def test_only_listed_variables_pass() -> None:
     """Nothing of the worker's environment reaches the agent but what is on the list."""
     found = variables({"PATH": "/bin", "LC_ALL": "C", "OUTLIVE_TABLE": "x", "AWS_SECRET_ACCESS_KEY": "x", "BOT": "x"})

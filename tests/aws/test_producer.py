@@ -100,6 +100,7 @@ async def test_what_cannot_be_taken_is_refused(producer: Function, queue: SqsQue
     assert await nothing(queue)
 
 
+@pytest.mark.defect(11)
 def test_a_failed_hand_over_is_an_error(tmp_path: Path) -> None:
     """When the queue does not answer, or is gone, the request is answered 503, so that it is sent again."""
     address = f"http://127.0.0.1:{free_port()}/000000000000/q.fifo"
@@ -169,6 +170,7 @@ def test_a_stamp_may_be_five_minutes_off(off: int, fits: bool) -> None:
 
 
 @pytest.mark.parametrize("session", ["other:web:chat:default", "", "a:b:c:d:e"])
+@pytest.mark.defect(18)
 def test_the_sender_cannot_choose_a_tenant(session: object) -> None:
     """A session key with another tenant, or that is none, is refused."""
     body = json.dumps({"session": session, "message_id": "m", "text": "t"}).encode()

@@ -166,6 +166,7 @@ def test_dead_letters_ring(resources: dict[str, Any]) -> None:
     assert alarm["AlarmActions"]
 
 
+@pytest.mark.defect(21)
 def test_no_role_has_a_wildcard_it_could_do_without(resources: dict[str, Any]) -> None:
     """No action has a wildcard, no resource is everything; only Bedrock's models are named by a pattern."""
     for statement in statements(resources):
@@ -204,6 +205,8 @@ def test_the_front_door_is_written_out(resources: dict[str, Any]) -> None:
     assert len(of_type(resources, "Lambda::Permission")) >= 2
 
 
+@pytest.mark.defect(18)
+@pytest.mark.defect(21)
 def test_secrets_have_no_default_and_are_not_shown(source: dict[str, Any]) -> None:
     """The webhook's secret must be given; every secret is hidden; the optional ones default to nothing."""
     words = ("Secret", "Key", "Token")

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from outlive.core.controls import WhileBusy
 from outlive.core.keys import SessionId, message_digest, session_key
 from outlive.core.packs import PackName, PackRef, pack_name
+from outlive.core.session_options import SessionOptions
 from outlive.core.sessions import (
     ANSWERED_WINDOW,
     SESSION_TTL,
@@ -61,6 +63,7 @@ HEADS = st.builds(
     summary=st.builds(Summary, TEXTS, NUMBERS, TIMES, NUMBERS, NUMBERS, NUMBERS),
     region=TEXTS,
     last_active_region=TEXTS,
+    options=st.builds(SessionOptions, TEXTS, st.none() | st.sampled_from(WhileBusy)),
 )
 
 
@@ -93,8 +96,24 @@ def test_a_head_reads_back(head: Head) -> None:
 
 def test_every_field_of_a_head_is_stored() -> None:
     """The stored head holds every field of `Head` under its own name, and its schema."""
-    full = replace(EMPTY, lifted_rules=("Bash",))
+    full = replace(EMPTY, options=SessionOptions("opus"))
     assert json.loads(encode_head(full)).keys() == {"schema", *(field.name for field in fields(Head))}
+
+
+@pytest.mark.parametrize("change", [{"options": {"model": 7}}, {"options": {"while_busy": "later"}}, {"options": []}])
+def test_options_that_cannot_be_read_are_corrupt(change: dict[str, Any]) -> None:
+    """A model that is no text, a mode that is not known, or what is no object is `Corrupt` and names the record."""
+    with pytest.raises(Corrupt, match=NAME):
+        decode_head(garbled(**change), NAME)
+
+
+def test_a_head_without_options_can_be_read_by_older_workers() -> None:
+    """Only a head that has options is written in the newest schema."""
+    assert [json.loads(encode_head(head))["schema"] for head in (EMPTY, replace(EMPTY, lifted_rules=("Bash",)))] == [
+        1,
+        2,
+    ]
+    assert json.loads(encode_head(replace(EMPTY, options=SessionOptions("opus"))))["schema"] == 3
 
 
 def test_a_head_stays_under_4_kb() -> None:
@@ -111,7 +130,7 @@ def test_an_answered_message_costs_the_head_little() -> None:
     assert len(encode_head(head)) - len(encode_head(replace(head, answered=()))) <= 30 * ANSWERED_WINDOW
 
 
-@pytest.mark.parametrize("schema", [3, 99])
+@pytest.mark.parametrize("schema", [4, 99])
 def test_a_newer_head_is_told_apart(schema: int) -> None:
     """A head of a newer schema is `SchemaTooNew`, names the record and says to upgrade, whatever its fields are."""
     for body in (garbled(schema=schema), garbled(schema=schema, unheard="of"), b'{"schema": %d}' % schema):

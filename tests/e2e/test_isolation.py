@@ -55,6 +55,7 @@ def worker() -> Iterator[int]:
         process.kill()
 
 
+@pytest.mark.defect(17)
 async def test_the_environment_tells_nothing(machine: Neighbours, worker: int) -> None:
     """No process's environment, working directory or open files give the worker's token or a neighbour's secret."""
     root = await machine.victim()
@@ -73,6 +74,8 @@ async def test_the_environment_tells_nothing(machine: Neighbours, worker: int) -
     assert "root:*" not in found
 
 
+@pytest.mark.defect(16)
+@pytest.mark.defect(17)
 async def test_paths_lead_nowhere(machine: Neighbours) -> None:
     """Neither the neighbour's tree and note nor the stores are read or listed, by path or from the parent folder."""
     root = await machine.victim()

@@ -23,6 +23,7 @@ from tests.engine.queued import key_of, post, receive, work, work_side_by_side
 SESSIONS, EACH, WORKERS = 200, 5, 8
 
 
+@pytest.mark.defect(10)
 async def test_the_same_message_five_times_from_two_intakes(world) -> None:
     """Five copies through two intakes at once are one queue entry, one model call and one reply."""
     intakes = [world.worker("intake-1"), world.worker("intake-2")]
@@ -33,6 +34,7 @@ async def test_the_same_message_five_times_from_two_intakes(world) -> None:
     assert (len(world.agent.runs), len(world.inbox.replies)) == (1, 1)
 
 
+@pytest.mark.defect(11)
 async def test_an_intake_says_when_the_queue_refused_a_message(world) -> None:
     """When the hand-over fails the channel is told so, and the same message is taken when it comes again."""
     engine = world.worker()
@@ -45,6 +47,7 @@ async def test_an_intake_says_when_the_queue_refused_a_message(world) -> None:
     assert (len(world.agent.runs), len(world.inbox.replies)) == (1, 1)
 
 
+@pytest.mark.defect(10)
 async def test_a_repeat_behind_the_dedupe_window_is_not_run(world) -> None:
     """A copy that the queue takes again, a day later, is answered from the session and not sent again."""
     engine = world.worker()
@@ -57,6 +60,7 @@ async def test_a_repeat_behind_the_dedupe_window_is_not_run(world) -> None:
     assert (len(world.agent.runs), len(world.inbox.replies)) == (1, 1)
 
 
+@pytest.mark.defect(14)
 async def test_redelivery_while_the_first_run_is_alive(world) -> None:
     """A message that another worker receives while the first run goes on waits for it, and is then a repeat."""
     world.agent = HeldAgent()
@@ -98,10 +102,13 @@ async def poisoned(world):
     return engine
 
 
+@pytest.mark.defect(12)
+@pytest.mark.defect(14)
 async def test_a_poison_message_is_put_aside_and_its_sender_told_once(world, poisoned) -> None:
     """After three receives the message is dead, the next is answered, and one note goes out, from whichever worker."""
     (letter,) = await poisoned.queue.dead_letters()
-    assert decode_inbound(letter.message.body).text == "poison"
+    assert (decode_inbound(letter.message.body).text, letter.receives) == ("poison", 3)
+    assert [turn.prompt for turn in world.agent.runs] == ["fine"]
     told = await asyncio.gather(*(tell_dead(world.worker(name)) for name in ("w1", "w2", "w3")))
     assert sum(told) == 1
     assert await tell_dead(poisoned) == 0
@@ -119,6 +126,21 @@ async def test_a_message_that_dies_again_is_told_again(world, poisoned) -> None:
         await work(poisoned)
         world.clock.advance(61)
     assert await tell_dead(poisoned) == 1
+
+
+async def test_a_redriven_message_is_answered_once_its_cause_is_gone(world, poisoned) -> None:
+    """When what was wrong has been mended, the redriven message has its turn and reply, behind those that went on."""
+    await tell_dead(poisoned)
+    (letter,) = await poisoned.queue.dead_letters()
+    world.agent = InstantAgent()
+    await poisoned.queue.redrive(letter.id)
+    await work(world.worker())
+    assert await world.answers() == ["fine", "poison"]
+    assert (await poisoned.queue.depth()).dead == 0
+    assert [reply.text for reply in world.inbox.replies if reply.text != TEXT] == [
+        "Message 1: fine",
+        "Message 2: poison",
+    ]
 
 
 async def test_a_message_that_nobody_can_read_has_its_sender_told(world) -> None:

@@ -28,6 +28,7 @@ def engine(world, vendor):
     return replace(world.worker(), channels={"console": vendor})
 
 
+@pytest.mark.defect(13)
 async def test_a_vendor_that_is_down_costs_neither_a_turn_nor_a_queue_message(world, engine, vendor) -> None:
     """While the vendor is down the message is acknowledged and answered once; ten minutes later the reply goes out."""
     vendor.down = Unavailable("502")

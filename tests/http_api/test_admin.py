@@ -142,6 +142,19 @@ async def died(api) -> str:
     return (await queue.dead_letters())[0].id
 
 
+async def test_a_session_has_options_of_its_own(tmp_path) -> None:
+    """A choice is stored and read back, what is not offered is refused by its name, and the audit has the deed."""
+    async with served(tmp_path, models="haiku,opus") as api:
+        await api.send("hello")
+        path = "/v1/sessions/ada/options"
+        assert await api.ok("GET", path) == {"model": "", "while_busy": None}
+        await api.ok("PATCH", path, {"model": "opus", "while_busy": "steer"})
+        assert await api.ok("GET", path) == {"model": "opus", "while_busy": "steer"}
+        assert "'gpt'" in (await api.refused(400, "PATCH", path, {"model": "gpt"}))["message"]
+        audit = await api.ok("GET", "/v1/audit")
+        assert audit["entries"][0]["what"] == "session.options"
+
+
 async def test_dead_letters(tmp_path) -> None:
     """A dead letter is seen by its tenant alone, sent again or removed."""
     async with served(tmp_path, workers=0) as api:

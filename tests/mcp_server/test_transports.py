@@ -15,18 +15,31 @@ import pytest
 from mcp import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
-from outlive.core.keys import Tenant
-from outlive.entrypoints.mcp_server.http import parse_address, parse_tokens
+from outlive.core.api_keys import Role
+from outlive.entrypoints.mcp_server.http import parse_address
 from outlive.errors import Invalid
+from outlive.flows.access.api_keys import create_api_key, revoke_api_key
+from outlive.settings import load_settings
+from outlive.wiring import App, open_at_rest
 from tests.mcp_server.conftest import COMMAND, Caller, calling
-
-OURS, THEIRS = "a-token-of-the-first", "a-token-of-the-other"
-TOKENS = f"first:{OURS} other:{THEIRS}"
 
 
 def variables(folder: Path) -> dict[str, str]:
     """The whole environment of the server."""
-    return {"PATH": os.environ["PATH"], "OUTLIVE_DATA": str(folder / "data"), "OUTLIVE_MCP_TOKENS": TOKENS}
+    return {"PATH": os.environ["PATH"], "OUTLIVE_DATA": str(folder / "data"), "OUTLIVE_TENANT": "first"}
+
+
+@asynccontextmanager
+async def at_rest(folder: Path) -> AsyncIterator[App]:
+    """The server's own stores."""
+    async with open_at_rest(load_settings(data=folder / "data")) as app:
+        yield app
+
+
+async def new_key(folder: Path, tenant: str, role: Role = "operator") -> str:
+    """An API key."""
+    async with at_rest(folder) as app:
+        return (await create_api_key(app.engine, tenant, role, name="test", by="test"))[1]
 
 
 @asynccontextmanager
@@ -61,26 +74,34 @@ async def test_a_process_is_served_over_stdio(tmp_path: Path) -> None:
     assert [message["text"] for message in page["messages"]] == ["remember me"]
 
 
-async def test_a_token_says_whose_memory_it_is(tmp_path: Path) -> None:
-    """Two tokens over HTTP are two tenants: neither finds what the other has."""
+async def test_a_key_says_whose_memory_it_is(tmp_path: Path) -> None:
+    """Keys of two tenants find nothing of each other; one for all tenants acts for the tenant of the settings."""
+    ours, theirs, every = [await new_key(tmp_path, tenant) for tenant in ("first", "other", "")]
     async with served(tmp_path) as url:
-        async with called_with(url, OURS) as caller:
+        async with called_with(url, ours) as caller:
             await caller.ok("state_patch", session="ada", patch={"extracted_context": {"a": 1}})
-            assert (await caller.ok("state_get", session="ada"))["version"] == 1
-        async with called_with(url, THEIRS) as caller:
+        async with called_with(url, theirs) as caller:
             assert await caller.ok("check_session", session="ada") == {"exists": False}
+        async with called_with(url, every) as caller:
+            assert (await caller.ok("state_get", session="ada"))["version"] == 1
 
 
-@pytest.mark.parametrize("token", ["", "wrong", OURS[:-1]])
-async def test_without_a_right_token_nothing_is_answered(tmp_path: Path, token: str) -> None:
-    """A request with a wrong token, or none, gets 401 and no tool."""
+async def test_without_a_right_key_nothing_is_answered(tmp_path: Path) -> None:
+    """A wrong key, none, a revoked one get 401, one that may only look 403; no tool is named."""
+    looks, gone = [await new_key(tmp_path, "first", role) for role in ("viewer", "admin")]
+    async with at_rest(tmp_path) as app:
+        await revoke_api_key(app.engine, gone.split("_")[1])
+    statuses = []
     async with served(tmp_path) as url, httpx2.AsyncClient() as http:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
-    assert (answer.status_code, "tools" in answer.text) == (401, False)
+        for token in ("", "wrong", gone, looks[:-1], looks):
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            answer = await http.post(url, json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, headers=headers)
+            assert "tools" not in answer.text
+            statuses.append(answer.status_code)
+    assert statuses == [401, 401, 401, 401, 403]
 
 
-async def test_a_client_without_a_token_is_told(tmp_path: Path) -> None:
+async def test_a_client_without_a_key_is_told(tmp_path: Path) -> None:
     """The client's own error comes up, instead of an empty memory."""
     async with served(tmp_path) as url:
         with pytest.raises(ExceptionGroup):
@@ -90,23 +111,10 @@ async def test_a_client_without_a_token_is_told(tmp_path: Path) -> None:
 
 async def test_a_web_page_under_another_name_is_refused(tmp_path: Path) -> None:
     """A server on a loopback address answers no request for another host, token or not."""
-    headers = {"Authorization": f"Bearer {OURS}", "Host": "evil.example"}
+    headers = {"Authorization": f"Bearer {await new_key(tmp_path, 'first')}", "Host": "evil.example"}
     async with served(tmp_path) as url, httpx2.AsyncClient() as http:
         answer = await http.post(url, json={}, headers=headers)
     assert answer.status_code == 421
-
-
-@pytest.mark.parametrize("text", ["", "short", "acme:short", "no tenant:0123456789abcdef", f"a:{OURS} b:{OURS}"])
-def test_bad_tokens_are_refused(text: str) -> None:
-    """Tokens that are missing, too short, without a tenant or of two tenants keep the server from starting."""
-    with pytest.raises(Invalid) as caught:
-        parse_tokens(text)
-    assert OURS not in str(caught.value)
-
-
-def test_a_tenant_may_have_two_tokens() -> None:
-    """So that one can be replaced while the other is still in use."""
-    assert set(parse_tokens(f"acme:{OURS} acme:{THEIRS}").values()) == {Tenant("acme")}
 
 
 @pytest.mark.parametrize("text", ["8080", ":8080", "localhost", "localhost:x", "localhost:99999"])

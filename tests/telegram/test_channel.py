@@ -54,6 +54,7 @@ async def test_a_topic_gets_its_replies(telegram: FakeTelegram, channel: Telegra
     assert [message.get("message_thread_id") for message in telegram.sent(-1001)] == [5, None]
 
 
+@pytest.mark.defect(13)
 async def test_a_long_reply_arrives_whole_and_in_order(telegram: FakeTelegram, channel: TelegramChannel) -> None:
     """A reply over the limit is several messages, and nothing of it is cut off."""
     await channel.deliver(reply(LONG))

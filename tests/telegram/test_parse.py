@@ -109,6 +109,7 @@ def test_everything_is_heard_when_told_so() -> None:
 
 
 @pytest.mark.parametrize("text", ["hello", "/new", "/debug"])
+@pytest.mark.defect(20)
 def test_a_stranger_is_told_apart(text: str) -> None:
     """Who is not in the allow-list is a stranger with the wish, message or command, in private and in groups."""
     eve = {**ADA, "id": 66, "first_name": "Eve", "username": "ada"}
@@ -218,6 +219,7 @@ def test_an_answer_in_words_is_an_answer(chat: dict[str, Any]) -> None:
     assert (inbound.answer, inbound.text) == (Answer("3fa9c1d2", "deny", "not today"), "/deny 3fa9c1d2 not today")
 
 
+@pytest.mark.defect(15)
 def test_an_edited_message_is_asked_only_if_told_so() -> None:
     """An edit is dropped; with `takes_edits` it is a turn that says so, and an edited command is never run."""
     assert parsed(kind="edited_message", text="x") == Drop("an edited message")

@@ -35,6 +35,7 @@ def test_a_request_with_the_secret_is_read() -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {SECRET_HEADER: ""}, {SECRET_HEADER: "wrong"}, {SECRET_HEADER: SECRET + "é"}])
+@pytest.mark.defect(19)
 def test_a_forged_request_is_refused(headers: dict[str, str]) -> None:
     """Without the secret nothing of the body is read, however large or broken it is."""
     for body in (BODY, b"{", b"x" * (MAX_BODY + 1)):
@@ -43,6 +44,7 @@ def test_a_forged_request_is_refused(headers: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "short", "with space in the middle", "x" * 257])
+@pytest.mark.defect(19)
 def test_a_weak_secret_is_refused(secret: str) -> None:
     """A missing, short, overlong or unsendable secret is a fault of the settings, never an open door."""
     with pytest.raises(Invalid, match="secret"):

@@ -234,11 +234,11 @@ class ClaudeAgent:
         env = environment(turn.root, self._model, self._options, inherited=os.environ, is_root=os.geteuid() == 0)
         servers = json.dumps([[s.name, dict(s.config), dict(s.kept)] for s in profile.running_servers], sort_keys=True)
         limits = (*(tool.name for tool in turn.tools), turn.max_turns, turn.max_usd, turn.lifted_rules, turn.debug_file)
-        return (profile.name, profile.digest, servers, limits, tuple(sorted(env.items())))
+        return (profile.name, profile.digest, servers, limits, turn.model, tuple(sorted(env.items())))
 
     def _wire(self, start: Start) -> _WireTransport:
         turn, equipment = start.turn, start.equipment
-        options, model = equipment.options(self._options), equipment.model(self._model)
+        options, model = equipment.options(self._options), equipment.model(self._model, turn.model)
         settings = Handover(start.allowed, turn.root / "tmp").settings() if start.allowed else None
         command = [
             str(find_cli(options.cli_path)),

@@ -70,9 +70,9 @@ class Equipment:
             variables={**self.variables, **base.variables},
         )
 
-    def model(self, base: ModelSettings) -> ModelSettings:
-        """The profile's model, or the worker's."""
-        name = self.profile.settings.model
+    def model(self, base: ModelSettings, chosen: str | None = None) -> ModelSettings:
+        """The model that was chosen for the session, or the profile's, or the worker's."""
+        name = chosen or self.profile.settings.model
         return replace(base, model=name) if name else base
 
     def turn(self, turn: AgentTurn) -> AgentTurn:

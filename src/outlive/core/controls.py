@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from enum import Enum
+from enum import StrEnum
 
 from outlive.core.keys import SessionId
 from outlive.errors import Corrupt
@@ -14,7 +14,7 @@ STOPS = "control/"
 STOP_TTL = 86400.0
 
 
-class WhileBusy(Enum):
+class WhileBusy(StrEnum):
     """What becomes of a message that comes while its session runs a turn; none is ever dropped."""
 
     QUEUE = "queue"

@@ -12,11 +12,14 @@ from outlive.core.approvals import Approval, approval_from_json, approval_json
 from outlive.core.keys import DIGEST_LENGTH, SessionId
 from outlive.core.manifests import refs_from_json, refs_json
 from outlive.core.packs import PackRef
+from outlive.core.session_options import NO_OPTIONS, SessionOptions, options_from_json, options_json
 from outlive.errors import Corrupt, SchemaTooNew
 
-SCHEMA = 2
+SCHEMA = 3
+SCHEMA_WITHOUT_OPTIONS = 2
 SCHEMA_WITHOUT_APPROVALS = 1
-"""Still written for a head that has none: older workers of a mixed fleet can read it."""
+"""Both still written for a head that has none: older workers of a mixed fleet can read it."""
+MAPPING_SCHEMA = 2
 ANSWERED_WINDOW = 64
 SESSION_TTL = 25 * 86400.0
 """Sliding, in seconds: the original design's 25 days."""
@@ -102,6 +105,7 @@ class Head:
     """The tool call that waits for a person."""
     lifted_rules: tuple[str, ...] = ()
     """Rules that no longer ask in this session."""
+    options: SessionOptions = NO_OPTIONS
 
     @property
     def expires_at(self) -> float:
@@ -128,12 +132,14 @@ def encode_head(head: Head) -> bytes:
         "outbox": [_pending_json(pending) for pending in head.outbox],
         "summary": asdict(head.summary),
     }
-    if head.approval or head.lifted_rules:
+    if head.approval or head.lifted_rules or head.options != NO_OPTIONS:
         fields |= {
-            "schema": SCHEMA,
+            "schema": SCHEMA_WITHOUT_OPTIONS,
             "approval": approval_json(head.approval),
             "lifted_rules": head.lifted_rules,
         }
+    if head.options != NO_OPTIONS:
+        fields |= {"schema": SCHEMA, "options": options_json(head.options)}
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -165,8 +171,9 @@ def _head_from(fields: Mapping[str, Any], name: str) -> Head:
             summary=Summary(**fields["summary"]),
             approval=approval_from_json(fields.get("approval")),
             lifted_rules=tuple(fields.get("lifted_rules", ())),
+            options=options_from_json(fields.get("options", {})),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Corrupt(
             f"session head {name} lacks or garbles a field ({error}).", fix="Restore it from a backup."
         ) from error
@@ -203,7 +210,7 @@ _PLAIN = (
     "session_id", "key", "created_at", "updated_at", "version", "agent_session_id", "profile", "prompt_version",
     "clean_fence", "lineage", "ledger_size", "answered_until", "region", "last_active_region",
 )  # fmt: skip
-_FIELDS = {*_PLAIN, "schema", "packs", "answered", "outbox", "summary", "approval", "lifted_rules"}
+_FIELDS = {*_PLAIN, "schema", "packs", "answered", "outbox", "summary", "approval", "lifted_rules", "options"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +229,14 @@ class KeyMapping:
 
 def encode_mapping(mapping: KeyMapping) -> bytes:
     """The mapping as stored."""
-    return json.dumps({"schema": SCHEMA, **asdict(mapping)}, separators=(",", ":")).encode()
+    return json.dumps({"schema": MAPPING_SCHEMA, **asdict(mapping)}, separators=(",", ":")).encode()
 
 
 def decode_mapping(body: bytes, name: str) -> KeyMapping:
     """A mapping from its stored form; `Corrupt` or `SchemaTooNew` name the record."""
     try:
         fields = json.loads(body)
-        if fields.pop("schema") > SCHEMA:
+        if fields.pop("schema") > MAPPING_SCHEMA:
             raise SchemaTooNew(
                 f"session mapping {name} is newer than this outlive.", fix="Upgrade outlive on this worker."
             )

@@ -63,6 +63,7 @@ from outlive.entrypoints.commands.sessions_export import sessions_export
 from outlive.entrypoints.commands.sessions_fork import sessions_fork
 from outlive.entrypoints.commands.sessions_import import sessions_import
 from outlive.entrypoints.commands.sessions_list import sessions_list
+from outlive.entrypoints.commands.sessions_options import sessions_options
 from outlive.entrypoints.commands.sessions_rewind import sessions_rewind
 from outlive.entrypoints.commands.sessions_show import sessions_show
 from outlive.entrypoints.commands.sessions_versions import sessions_versions
@@ -133,6 +134,7 @@ SESSIONS: Commands = {
     "debug": sessions_debug,
     "fork": sessions_fork,
     "rewind": sessions_rewind,
+    "options": sessions_options,
     "export": sessions_export,
     "import": sessions_import,
     "erase": sessions_erase,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from outlive.entrypoints.mcp_server.http import PATH, http_app, listen, parse_address, parse_tokens, serve_http
+from outlive.entrypoints.mcp_server.http import PATH, http_app, listen, parse_address, serve_http
 from outlive.entrypoints.mcp_server.memory import Memory
 from outlive.entrypoints.mcp_server.server import serve_stdio
 from outlive.entrypoints.terminal.output import print_json, say
@@ -27,12 +27,10 @@ async def _stdio(settings: Settings) -> None:
 
 async def _http(settings: Settings, address: str, *, as_json: bool) -> None:
     host, port = parse_address(address)
-    given = settings.mcp_tokens
-    tenants = parse_tokens(given.get_secret_value() if given else "")
     async with open_at_rest(settings) as app:
         with listen(host, port) as listening:
             _announce(host, listening.getsockname()[1], as_json=as_json)
-            served = http_app(app.engine, settings.profile, tenants, is_local=host in LOOPBACK)
+            served = http_app(app.engine, settings.profile, app.stores.tenant, is_local=host in LOOPBACK)
             await serve_http(served, listening)
 
 

@@ -92,6 +92,8 @@ class Policy:
     """How long each class of what is kept beside the sessions is kept."""
     approvers: tuple[str, ...] = ()
     """Senders who may answer every question, beside the one whose message led to it."""
+    models: tuple[str, ...] = ()
+    """Those that a session may choose in place of its profile's or the worker's."""
 
 
 @dataclass(frozen=True, slots=True)

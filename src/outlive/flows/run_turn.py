@@ -21,6 +21,7 @@ from outlive.flows.trace import Trace
 from outlive.flows.turn.admit_turn import Admitted, admitted, count_for_others, refused
 from outlive.flows.turn.answer_approval import lifted_rules, not_taken, verdict, with_answer
 from outlive.flows.turn.answered_elsewhere import answered_elsewhere
+from outlive.flows.turn.chosen_options import chosen_model
 from outlive.flows.turn.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
 from outlive.flows.turn.fetch_files import fetch_files
 from outlive.flows.turn.find_flushes import find_flushes
@@ -39,7 +40,7 @@ from outlive.flows.turn.share_memory import SharedMemory
 from outlive.flows.turn.track_task import TrackedTask, tracked
 from outlive.flows.turn.turn_tools import TurnTools
 from outlive.flows.turn.watch_stop import Halt, halted_when_told, stopped_by
-from outlive.flows.turn.watch_turn import as_begun, watched
+from outlive.flows.turn.watch_turn import as_begun, collected, watched
 from outlive.flows.turn.windowed_workspace import windowed
 from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
 
@@ -90,6 +91,7 @@ async def run_turn(
             return lease
         step.found = f"version {lease.head.version}, fence {lease.fence}"
     try:
+        inbound = await collected(engine, inbound, lease.head.options)
         async with renewed(engine, lease) as lost, tracked(engine, stores, lease, inbound) as task:
             until = Deadline(engine.clock, deadline)
             turn = await _answer(_Asked(engine, stores, lease, inbound, trace, on_event, lost, until, task))
@@ -318,6 +320,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
         lifted_rules=lifted_rules(turn.lease.head, turn.inbound),
         debug_file=turn.debug_file,
         tree=turn.tree,
+        model=chosen_model(turn.engine, turn.lease.head.options),
         tools=(*own.tools, send_file(turn, own)),
         results=turn.results,
     )

@@ -12,7 +12,6 @@ from outlive.flows.engine import Engine
 from outlive.flows.run_turn import Turn, run_turn
 from outlive.flows.turn.hand_over import HandedOver
 from outlive.flows.turn.hold_lease import Busy
-from outlive.flows.turn.watch_turn import collected
 from outlive.protocols import Delivery, OnEvent
 
 BUSY_PAUSE = 1.0
@@ -81,7 +80,7 @@ async def work_one(
     inbound: Inbound | None = None
     try:
         async with _kept_invisible(engine, delivery):
-            inbound = await collected(engine, decode_inbound(delivery.message.body))
+            inbound = decode_inbound(delivery.message.body)
             outcome = await run_turn(
                 engine, inbound, profile=engine.policy.profile, on_event=on_event, deadline=deadline
             )

@@ -17,10 +17,16 @@ COMMANDS = {
     "stop": "Stop what is running",
     "status": "What is running, and this session's figures",
     "link": "Go on with this session elsewhere: a code, or `link CODE`",
+    "unlink": "Give this place a session of its own again",
+    "sessions": "List this place's sessions",
+    "resume": "Go back to an earlier session: `resume ID`",
+    "model": "Which model answers, or choose one: `model NAME`",
+    "busy": "What a second message does while I work: `busy queue`, `collect`, `steer` or `interrupt`",
     "whoami": "Your id and this place's",
+    "debug": "The last turn in detail (owners only)",
     "export": "This session as a file (owners only)",
 }
-FOR_OWNERS = frozenset({"export"})
+FOR_OWNERS = frozenset({"debug", "export"})
 SLASH = "/outlive"
 
 _COMMAND = re.compile(r"!([a-z]{1,32})(?:\s+(.*))?\Z", re.DOTALL)

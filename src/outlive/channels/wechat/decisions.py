@@ -13,8 +13,16 @@ COMMANDS = {
     "new": "Begin a new session; the old one is kept",
     "stop": "Stop what is running",
     "status": "What is running, and this session's figures",
+    "sessions": "List this chat's sessions",
+    "resume": "Go back to an earlier session: /resume ID",
+    "model": "Which model answers, or choose one: /model NAME",
+    "busy": "What a second message does while I work: /busy queue, collect, steer or interrupt",
+    "link": "Go on with this session elsewhere: a code, or /link CODE",
+    "unlink": "Give this chat a session of its own again",
+    "debug": "The last turn in detail (owners only)",
     "whoami": "Your id here",
 }
+FOR_OWNERS = frozenset({"debug"})
 _COMMAND = re.compile(r"/([A-Za-z]{1,32})(?:\s+(.*))?\Z", re.DOTALL)
 
 

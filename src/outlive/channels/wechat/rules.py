@@ -25,10 +25,11 @@ class Rules:
     """Ids of people and of groups; `*`: everybody. Everybody else is a stranger."""
     tenant: str = ""
     """Of every chat; empty: each chat is a tenant of its own."""
+    owners: frozenset[str] = frozenset()
 
     def knows(self, *ids: str) -> bool:
         """Whether one of the ids is let in by the settings; the pairing records may know more."""
-        return bool(self.allowed & {EVERYBODY, *ids})
+        return bool(self.allowed & {EVERYBODY, *ids} or self.owners & {*ids})
 
 
 def listed(text: str) -> frozenset[str]:

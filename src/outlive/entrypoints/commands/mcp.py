@@ -25,8 +25,8 @@ def mcp(
     """Serve the memory as MCP tools.
 
     Sessions, messages, state, preferences and cached tool results. On stdin and stdout for the tenant
-    of the settings, or with --http for the tenant of the caller's bearer token (OUTLIVE_MCP_TOKENS).
-    SIGTERM or Ctrl-C ends it.
+    of the settings, or with --http for the tenant of the caller's API key (`outlive tokens create`, role
+    operator or above). SIGTERM or Ctrl-C ends it.
     """
     from outlive.entrypoints.mcp_serving import serve
 

@@ -14,7 +14,7 @@ from outlive.entrypoints import options
 def slack_pair(
     code: Annotated[str, typer.Argument(help="The code that the app gave to the person.")],
     *,
-    owner: Annotated[bool, typer.Option("--owner", help="They may use !export, too.")] = False,
+    owner: Annotated[bool, typer.Option("--owner", help="They may use !debug and !export, too.")] = False,
     data: options.Data = None,
     tenant: options.Tenant = None,
     json: options.Json = False,

@@ -14,6 +14,7 @@ from outlive.entrypoints import options
 def wechat_pair(
     code: Annotated[str, typer.Argument(help="The code that the account or the bot gave to the person.")],
     *,
+    owner: Annotated[bool, typer.Option("--owner", help="They may use /debug, too.")] = False,
     data: options.Data = None,
     tenant: options.Tenant = None,
     json: options.Json = False,
@@ -23,8 +24,8 @@ def wechat_pair(
     from outlive.entrypoints.terminal.output import print_json, say
     from outlive.entrypoints.wechat.running import pair
 
-    paired = at_rest(lambda app: pair(app, code), data=data, tenant=tenant)
+    paired = at_rest(lambda app: pair(app, code, owner=owner), data=data, tenant=tenant)
     if json:
-        print_json({"sender": paired.sender})
+        print_json({"sender": paired.sender, "is_owner": paired.is_owner})
     else:
         say(f"{paired.sender} may talk to it.")

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from outlive.entrypoints.http_api import (
     automation,
+    choices,
     control,
     cookbook,
     health,
@@ -37,6 +38,7 @@ ROUTERS = (
     signing_in.routes,
     messages.routes,
     sessions.routes,
+    choices.routes,
     control.routes,
     history.routes,
     knowledge.routes,

@@ -1,10 +1,7 @@
-"""The MCP server over streamable HTTP: a bearer token says which tenant is calling."""
+"""The MCP server over streamable HTTP: an API key says which tenant is calling."""
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Mapping
-from hashlib import sha256
 from socket import AF_INET, AF_INET6, create_server, socket
 
 import uvicorn
@@ -18,62 +15,43 @@ from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.routing import Route
 
-from outlive.core.keys import Tenant, parse_tenant
+from outlive.core.api_keys import ROLES, Role, may
+from outlive.core.keys import Tenant
 from outlive.entrypoints.mcp_server.memory import Memory
 from outlive.entrypoints.mcp_server.server import memory_server
 from outlive.errors import Invalid, Refused
+from outlive.flows.access.api_keys import find_api_key
 from outlive.flows.engine import Engine
 
 PATH = "/mcp"
 MAX_BODY = 32 << 20
 """Bytes of a request: a message of 8 MB, written as JSON."""
-MIN_TOKEN = 16
-TOKENS_FIX = "Write TENANT:TOKEN, one after the other with spaces between; a token has 16 characters at least."
-
-
-def parse_tokens(text: str) -> Mapping[str, Tenant]:
-    """The tenants by the SHA-256 of their tokens; `Invalid` when there are none or one is not valid.
-
-    A tenant may have several tokens, so that they can be changed without a pause.
-    """
-    found: dict[str, Tenant] = {}
-    for place, pair in enumerate(text.split(), start=1):
-        tenant, _, token = pair.partition(":")
-        if len(token) < MIN_TOKEN:
-            raise Invalid(f"token {place} of OUTLIVE_MCP_TOKENS is too short or has no tenant.", fix=TOKENS_FIX)
-        if found.setdefault(_digest(token), parse_tenant(tenant)) != tenant:
-            raise Invalid(f"token {place} of OUTLIVE_MCP_TOKENS is another tenant's, too.", fix="Give each its own.")
-    if not found:
-        raise Invalid("there is no token, so nobody could be let in.", fix=f"Set OUTLIVE_MCP_TOKENS. {TOKENS_FIX}")
-    return found
-
-
-def _digest(token: str) -> str:
-    return sha256(token.encode(errors="surrogatepass")).hexdigest()
+NEEDED: Role = "operator"
+"""The tools read and write."""
 
 
 class Tokens:
-    """Says whose a token is; the `mcp` package's `TokenVerifier`."""
+    """Says whose an API key is; the `mcp` package's `TokenVerifier`. One for all tenants acts for `tenant`."""
 
-    def __init__(self, tenants: Mapping[str, Tenant]) -> None:
-        self._tenants = tenants
+    def __init__(self, engine: Engine, tenant: Tenant) -> None:
+        self._engine, self._tenant = engine, tenant
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """The token with its tenant; None for a wrong one, which takes as long as a right one."""
-        given, found = _digest(token), None
-        for digest, tenant in self._tenants.items():
-            if hmac.compare_digest(digest, given):
-                found = AccessToken(token=token, client_id=tenant, scopes=[])
-        return found
+        """The key with its tenant and the roles it includes; None for one that does not count."""
+        key = await find_api_key(self._engine, token)
+        if key is None:
+            return None
+        scopes = [role for role in ROLES if may(key.role, role)]
+        return AccessToken(token=token, client_id=key.tenant or self._tenant, scopes=list(scopes))
 
 
-def http_app(engine: Engine, profile: str, tenants: Mapping[str, Tenant], *, is_local: bool) -> Starlette:
+def http_app(engine: Engine, profile: str, tenant: Tenant, *, is_local: bool) -> Starlette:
     """The ASGI application. Each request stands for itself, so any of several servers can answer it."""
 
     def memory() -> Memory:
         token = get_access_token()
         if token is None:
-            raise Refused("the request has no token.", fix="Send `Authorization: Bearer TOKEN`.")
+            raise Refused("the request has no API key.", fix="Send `Authorization: Bearer KEY`.")
         return Memory(engine, engine.stores(token.client_id), profile)
 
     manager = StreamableHTTPSessionManager(
@@ -84,9 +62,9 @@ def http_app(engine: Engine, profile: str, tenants: Mapping[str, Tenant], *, is_
         max_request_body_size=MAX_BODY,
     )
     return Starlette(
-        routes=[Route(PATH, RequireAuthMiddleware(StreamableHTTPASGIApp(manager), []))],
+        routes=[Route(PATH, RequireAuthMiddleware(StreamableHTTPASGIApp(manager), [NEEDED]))],
         middleware=[
-            Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(Tokens(tenants))),
+            Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(Tokens(engine, tenant))),
             Middleware(AuthContextMiddleware),
         ],
         lifespan=lambda _: manager.run(),

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from outlive.channels.slack.commands import COMMANDS, FOR_OWNERS, SLASH
 from outlive.channels.slack.decisions import Control
 from outlive.channels.slack.rules import CHANNEL
 from outlive.core.keys import SessionKey, parse_session_key
+from outlive.entrypoints import chat_commands
+from outlive.entrypoints.chat_commands import Said, exported, run_command
 from outlive.entrypoints.slack.opening import Bot
 from outlive.errors import NotFound, Refused
 from outlive.flows.delivery.control_session import Stopping, new_session, session_status, stop_session
-from outlive.flows.delivery.link_sessions import create_link, redeem_link
 from outlive.flows.delivery.pair_sender import find_pairing
-from outlive.flows.sessions.export_session import export_session
 from outlive.flows.sessions.list_sessions import MAX_PAGE, list_sessions
-from outlive.flows.turn.find_session import find_session
 
 ANYWHERE = frozenset({"help", "stop", "whoami"})
 """Commands that need no thread to be about."""
@@ -93,33 +89,24 @@ async def _status(controls: Controls, control: Control) -> str:
     return f"{which}\n{doing} {status.waiting} waiting.{asked}"
 
 
-async def _link(controls: Controls, control: Control) -> str:
-    engine = controls.bot.app.engine
-    if control.argument:
-        session_id = await redeem_link(engine, control.key, control.argument, by=control.sender)
-        return f"This is session `{session_id}` now."
-    code, _ = await create_link(engine, control.key, by=control.sender)
-    return f"Within ten minutes, write `link {code}` where you want to go on with this session."
+async def _shared(controls: Controls, control: Control) -> str:
+    """What means the same in every chat."""
+    said = Said(controls.bot.app, control.key, control.argument, f"{CHANNEL}:{control.sender}", "!")
+    return await run_command(control.name, said)
 
 
 async def _export(controls: Controls, control: Control) -> str:
-    engine = controls.bot.app.engine
-    stores = engine.stores(control.key.tenant)
-    session_id = await find_session(engine, stores, control.key)
-    with tempfile.TemporaryDirectory(prefix="outlive-") as folder:
-        path = Path(folder) / f"{session_id}.tar.zst"
-        await export_session(engine, stores, session_id, path)
-        data = await asyncio.to_thread(path.read_bytes)
-    await controls.bot.channel.send_file(control.key, path.name, data)
+    name, data = await exported(controls.bot.app, control.key)
+    await controls.bot.channel.send_file(control.key, name, data)
     return ""
 
 
 HANDLERS: Mapping[str, Handler] = {
+    **dict.fromkeys(chat_commands.COMMANDS, _shared),
     "help": _help,
     "new": _new,
     "stop": _stop,
     "status": _status,
-    "link": _link,
     "whoami": _whoami,
     "export": _export,
 }

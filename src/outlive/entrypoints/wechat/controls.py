@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from outlive.channels.wechat.decisions import COMMANDS, Control
-from outlive.errors import NotFound, OutliveError, Unavailable
+from outlive.channels.wechat.decisions import COMMANDS, FOR_OWNERS, Control
+from outlive.entrypoints import chat_commands
+from outlive.entrypoints.chat_commands import Said, run_command
+from outlive.entrypoints.wechat.opening import Desk
+from outlive.errors import NotFound, OutliveError, Refused, Unavailable
 from outlive.flows.delivery.control_session import Stopping, new_session, session_status, stop_session
+from outlive.flows.delivery.pair_sender import find_pairing
 from outlive.flows.engine import Engine
+from outlive.wiring import App
 
 
-async def run_control(engine: Engine, control: Control) -> str:
+async def run_control(desk: Desk, control: Control) -> str:
     """What to answer. `Unavailable` when the stores do not answer: the vendor sends the command again."""
     try:
-        return await _answer(engine, control)
+        if control.name in FOR_OWNERS and not await _is_owner(desk, control):
+            raise Refused(f"/{control.name} is for owners.", fix="OUTLIVE_WECHAT_OWNERS names them.")
+        return (await _answer(desk.app, control)).replace("`", "")
     except Unavailable:
         raise
     except OutliveError as error:
         return f"That did not work: {error}"
 
 
-async def _answer(engine: Engine, control: Control) -> str:
+async def _is_owner(desk: Desk, control: Control) -> bool:
+    if control.sender in desk.rules.owners:
+        return True
+    pairing = await find_pairing(desk.app.engine, desk.app.stores, control.key.channel, control.sender)
+    return pairing is not None and pairing.is_owner
+
+
+async def _answer(app: App, control: Control) -> str:
+    engine, by = app.engine, f"{control.key.channel}:{control.sender}"
     match control.name:
         case "stop":
-            stopping = await stop_session(engine, control.key, by=f"{control.key.channel}:{control.sender}")
+            stopping = await stop_session(engine, control.key, by=by)
             return "Stopping." if stopping is Stopping.ASKED else "Nothing is running here."
         case "new":
             await new_session(engine, control.key)
@@ -30,6 +45,8 @@ async def _answer(engine: Engine, control: Control) -> str:
             return await _status(engine, control)
         case "whoami":
             return f"You are {control.sender}.\nSession key: {control.key}"
+        case name if name in chat_commands.COMMANDS:
+            return await run_command(name, Said(app, control.key, control.argument, by))
         case _:
             return "\n".join(f"/{name} - {words}" for name, words in COMMANDS.items())
 

@@ -67,7 +67,7 @@ class Intake:
 
     async def _control(self, control: Control) -> str:
         if control.message_id not in self._said:
-            self._said[control.message_id] = await run_control(self.desk.app.engine, control)
+            self._said[control.message_id] = await run_control(self.desk, control)
             while len(self._said) > REMEMBERED:
                 self._said.popitem(last=False)
         return self._said[control.message_id]

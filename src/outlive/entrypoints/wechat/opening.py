@@ -39,7 +39,11 @@ def open_desk(app: App) -> Desk:
         raise Invalid("there is neither an official account nor a WeCom bot.", fix=HOW_TO_BEGIN)
     return Desk(
         app,
-        Rules(listed(settings.wechat_allow), settings.tenant if settings.wechat_tenant == "shared" else ""),
+        Rules(
+            listed(settings.wechat_allow),
+            settings.tenant if settings.wechat_tenant == "shared" else "",
+            listed(settings.wechat_owners),
+        ),
         (_account_door(settings), account) if isinstance(account, AccountChannel) else None,
         (_bot_door(settings), bot) if isinstance(bot, BotChannel) else None,
     )

@@ -39,11 +39,11 @@ def run_webhook(settings: Settings, address: str, *, workers: int, as_json: bool
         raise KeyboardInterrupt from None
 
 
-async def pair(app: App, code: str) -> Pairing:
+async def pair(app: App, code: str, *, owner: bool = False) -> Pairing:
     """Let in whoever has the code, at the account or at the bot."""
     for channel in (ACCOUNT, BOT):
         try:
-            return await approve_pairing(app.engine, app.stores, channel, code)
+            return await approve_pairing(app.engine, app.stores, channel, code, is_owner=owner)
         except NotFound:
             continue
     raise NotFound(f"nobody waits with code {code!r}.", fix="Codes count for an hour; a new message gets a new one.")

@@ -71,6 +71,7 @@ def _empty(engine: Engine, source: Head, key: SessionKey | None) -> Head:
         updated_at=now,
         profile=source.profile,
         prompt_version=source.prompt_version,
+        options=source.options,
         region=region,
         last_active_region=region,
     )

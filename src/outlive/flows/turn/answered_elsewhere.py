@@ -22,12 +22,12 @@ from outlive.flows.turn.read_ledger import read_line
 async def answered_elsewhere(engine: Engine, stores: TenantStores, lease: Lease, inbound: Inbound) -> LedgerLine | None:
     """The answer that the message had in the session its key pointed at before; a pending reply goes out from there.
 
-    Looked up only for a message older than this session, or one of a linked key: one table read then. A message that
-    has just made its session needs none.
+    Looked up only for a message older than this session or than the key's way to it, or one of a linked key: one table
+    read then. A message that has just made its session needs none.
     """
     head = lease.head
     is_first_turn = lease.fence == 1
-    if is_first_turn or (inbound.sent_at >= head.created_at and head.key == str(inbound.key)):
+    if is_first_turn or (inbound.sent_at >= max(head.created_at, lease.pointed_at) and head.key == str(inbound.key)):
         return None
     row = await retrying(lambda: stores.table.read(moved_key(inbound.key)), engine.clock)
     if row is None:

@@ -61,6 +61,7 @@ async def hold_session(engine: Engine, stores: TenantStores, key: SessionKey, pr
     if lease.head.expires_at <= engine.clock.now():
         await release_quietly(lease)
         return await _make(engine, stores, key, profile, row)
+    lease.pointed_at = mapping.updated_at
     await _refresh(engine, stores, key, mapping, row)
     return lease
 

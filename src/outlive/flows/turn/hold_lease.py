@@ -38,6 +38,8 @@ class Lease:
         self.head = decode_head(row.body, row.key)
         self.dirty = row.fence > self.head.clean_fence + 1
         """A holder before this one did not end in order: it may have left flushes."""
+        self.pointed_at = 0.0
+        """When the key that led here was last written; 0 where nobody asked."""
 
     @property
     def fence(self) -> int:

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 from outlive.core.controls import WhileBusy, decode_stop, is_meant, stop_key
 from outlive.core.messages import Inbound, decode_inbound, join
+from outlive.core.session_options import SessionOptions
 from outlive.errors import OutliveError, Unavailable
 from outlive.flows.engine import Engine
+from outlive.flows.turn.chosen_options import busy_mode
 from outlive.flows.turn.commit_turn import TurnOnDisk
 from outlive.flows.turn.running_turns import RunningTurn
 
@@ -64,7 +66,7 @@ async def _is_stopped(turn: TurnOnDisk, clean_fence: int) -> bool:
 
 async def _is_overtaken(turn: TurnOnDisk) -> bool:
     """Whether a message waits that is to interrupt; one that is to steer is handed over here."""
-    match turn.engine.policy.while_busy:
+    match busy_mode(turn.engine, turn.lease.head.options):
         case WhileBusy.STEER:
             await _steer(turn)
             return False
@@ -100,12 +102,12 @@ async def messages_behind(engine: Engine, inbound: Inbound) -> list[Inbound]:
     return found
 
 
-async def collected(engine: Engine, inbound: Inbound) -> Inbound:
-    """The message and, where the policy says so, those that wait behind it, for one turn.
+async def collected(engine: Engine, inbound: Inbound, options: SessionOptions) -> Inbound:
+    """The message and, where its session collects, those that wait behind it, for one turn.
 
     The others stay in the queue: when their turn comes they are found answered, and nothing is run for them.
     """
-    if engine.policy.while_busy is not WhileBusy.COLLECT:
+    if busy_mode(engine, options) is not WhileBusy.COLLECT:
         return inbound
     with suppress(Unavailable):
         return join(inbound, await messages_behind(engine, inbound))
