@@ -304,6 +304,8 @@ class AgentTurn:
     """What `keep` was told when this very tree was committed, if nothing has touched it since; otherwise empty."""
     tools: Sequence[AgentTool] = ()
     """Offered besides the agent's own, where the profile wants them; good for this turn alone."""
+    traceparent: str = ""
+    """W3C trace context of the turn, for what the agent itself traces; empty without tracing."""
     results: ToolResults | None = None
     """What tools of the profile's servers have answered before, where the profile wants it kept; None: nothing."""
 

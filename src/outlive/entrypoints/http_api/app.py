@@ -16,6 +16,7 @@ from outlive.entrypoints.http_api import (
     history,
     knowledge,
     messages,
+    metrics,
     original,
     queues,
     removal,
@@ -33,6 +34,7 @@ from outlive.wiring import App
 
 ROUTERS = (
     health.routes,
+    metrics.routes,
     signing_in.open_routes,
     signing_in.routes,
     messages.routes,
