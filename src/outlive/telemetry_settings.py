@@ -12,10 +12,10 @@ class TelemetrySettings(BaseSettings):
     """What a process tells of itself, and where; see `settings.Settings` and docs/how-to/telemetry.md."""
 
     log_format: Literal["off", "console", "json"] = Field(
-        "console", description="How the log on stderr is written: for a terminal, as JSON lines, or not at all."
+        "off", description="How the log on stderr is written: for a terminal, as JSON lines, or not at all."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "warning", description="The least that is logged; `info` is a line or two per turn."
+        "info", description="The least that is logged; `info` is about three lines per turn, `warning` what went wrong."
     )
     log_content: bool = Field(
         default=False, description="Log error messages that may quote what people or the model have said."

@@ -14,7 +14,7 @@ MILLION = 1_000_000
 POLLS = 648_000
 """Receives of an idle queue in a month: five pollers of 20 seconds each."""
 ALARMS = 7
-METRICS = 3
+METRICS = 10
 """That the template makes of the agent's log."""
 TICKS, TICK_GB, TICK_SECONDS = 43_200, 0.5, 0.3
 """The sweeper looks every minute for schedules, replies and dead letters."""

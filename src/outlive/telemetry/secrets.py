@@ -13,7 +13,7 @@ SHORTEST = 6
 """A shorter value would hide words that are none; no service gives out such a secret."""
 SHAPES = re.compile(
     r"\b(?:sk-|xox[abeprs]-|xapp-|gh[pousr]_|AKIA|ASIA)[A-Za-z0-9_-]{12,}"  # keys of well-known services
-    r"|\b\d{6,12}:[A-Za-z0-9_-]{30,}"  # tokens of Telegram bots, which stand in its URLs
+    r"|(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,}"  # tokens of Telegram bots, which stand in its URLs
     r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"  # name and password of a URL
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # JSON web tokens
     r"|(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/-]{8,}=*"
