@@ -58,5 +58,3 @@ class Ear:
 def ear() -> Ear:
     """One that has heard nothing."""
     return Ear()
-
-

@@ -8,12 +8,12 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from outlive.core import costs
 from outlive.core.metrics import (
     GIVEN_UP,
     METRICS,
     QUEUE_WAIT,
     QUEUE_WAITING,
-    TURN_SECONDS,
     TURNS,
     Update,
     updates_of,
@@ -137,21 +137,20 @@ def test_embedded_metrics_have_the_documented_shape(told) -> None:
 
 
 def test_a_turn_is_one_line_with_its_tokens() -> None:
-    """A turn's line carries its seconds, its money and its tokens, and whom it is about beside them."""
+    """A turn's line carries its money and its tokens, and whom it is about beside them."""
     lines: list[str] = []
     listener = EmbeddedMetrics("bot", lines.append)
     for told in TOLD:
         if told.event.name == "turn_ended":
             listener(told)
     (line,) = map(json.loads, lines)
-    names = {"InputTokens": 21, "CachedTokens": 7, "CostUSD": 1.25, "TurnSeconds": 1.25}
+    names = {"InputTokens": 21, "CachedTokens": 7, "CostUSD": 1.25}
     assert {name: line[name] for name in names} == names
     assert (line["tenant"], line["message_id"]) == ("acme", "m1")
 
 
 def test_only_what_is_paid_for_goes_to_cloudwatch() -> None:
-    """The bill's number of metrics is the number that the definition sends."""
-    from outlive.core import costs
-
-    assert sum(bool(metric.cloudwatch) for metric in METRICS) == costs.METRICS
-    assert TURN_SECONDS.cloudwatch
+    """The bill reckons with as many metrics as a turn sends to CloudWatch in which nothing went wrong."""
+    (turn,) = [told for told in TOLD if told.event.name == "turn_ended"]
+    ((directive,),) = [embedded(turn, "bot")["_aws"]["CloudWatchMetrics"]]
+    assert len(directive["Metrics"]) == costs.METRICS

@@ -66,9 +66,7 @@ QUEUE_WAIT = Metric(
     "outlive_queue_wait_seconds", "histogram", "Time a message lay in the queue.", unit="seconds", buckets=WAITS
 )
 TURNS = Metric("outlive_turns_total", "counter", "Messages that got a committed answer.", ("outcome", "how"))
-TURN_SECONDS = Metric(
-    "outlive_turn_seconds", "histogram", "Time from lease to release.", ("how",), "seconds", LONG, "TurnSeconds"
-)
+TURN_SECONDS = Metric("outlive_turn_seconds", "histogram", "Time from lease to release.", ("how",), "seconds", LONG)
 STEP_SECONDS = Metric(
     "outlive_turn_step_seconds", "histogram", "Time of each step of a turn.", ("step",), "seconds", SHORT
 )

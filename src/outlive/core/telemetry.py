@@ -309,6 +309,10 @@ class Spans(Protocol):
         """
         ...
 
+    def under(self, traceparent: str) -> AbstractContextManager[None]:
+        """Spans of the block that have no other parent are this one's children; one that is no traceparent is none."""
+        ...
+
     def past(self, name: str, began: float, ended: float, *, parent: str, attributes: Attributes) -> None:
         """A span that is over; times in epoch seconds."""
         ...

@@ -49,6 +49,10 @@ class Telemetry:
             return nullcontext()
         return self.spans.span(name, parent=parent, attributes=_attributes())
 
+    def under(self, traceparent: str) -> AbstractContextManager[None]:
+        """The block belongs to a trace that somebody else has begun."""
+        return self.spans.under(traceparent) if self.spans is not None and traceparent else nullcontext()
+
     def past(self, name: str, began: float, ended: float, *, parent: str = "") -> None:
         """A span that is over; times in epoch seconds."""
         if self.spans is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -46,6 +46,14 @@ class OpenTelemetrySpans:
                 span.set_status(Status(StatusCode.ERROR, type(error).__name__))
                 span.set_attribute("error.type", type(error).__name__)
                 raise
+
+    @contextmanager
+    def under(self, traceparent: str) -> Iterator[None]:
+        token = attach(_context(traceparent) or get_current())
+        try:
+            yield
+        finally:
+            detach(token)
 
     def past(self, name: str, began: float, ended: float, *, parent: str, attributes: Attributes) -> None:
         span = self._tracer.start_span(

@@ -28,7 +28,7 @@ from outlive.entrypoints.http_api import (
 from outlive.entrypoints.http_api.callers import Api
 from outlive.entrypoints.http_api.describing import described
 from outlive.entrypoints.http_api.faults import Failed, on_defect, on_error, on_http, on_invalid
-from outlive.entrypoints.http_api.guards import BodyLimit, EncodedPaths, SafeHeaders
+from outlive.entrypoints.http_api.guards import BodyLimit, CallersTrace, EncodedPaths, SafeHeaders
 from outlive.errors import OutliveError
 from outlive.wiring import App
 
@@ -65,6 +65,7 @@ def create_app(app: App, *, token: str | None = None) -> FastAPI:
     ):
         served.add_exception_handler(kind, handler)
     served.add_middleware(BodyLimit, limit=app.settings.http_max_body)
+    served.add_middleware(CallersTrace, telemetry=app.engine.telemetry)
     served.add_middleware(EncodedPaths)
     served.add_middleware(SafeHeaders)
     return served
