@@ -18,6 +18,7 @@ from scripts.docs.compaction import compaction  # noqa: E402
 from scripts.docs.cost import cost  # noqa: E402
 from scripts.docs.decisions import decisions  # noqa: E402
 from scripts.docs.errors import errors  # noqa: E402
+from scripts.docs.metrics import events, metrics  # noqa: E402
 from scripts.docs.module_map import module_map  # noqa: E402
 from scripts.docs.pages import Block, BrokenPage, blocks_of, content_of, pages, replaced  # noqa: E402
 from scripts.docs.promises import promises  # noqa: E402
@@ -35,6 +36,8 @@ GENERATORS: Mapping[str, Generator] = {
     "cost": cost,
     "decisions": decisions,
     "errors": errors,
+    "events": events,
+    "metrics": metrics,
     "module-map": module_map,
     "promises": promises,
     "settings": settings,

@@ -306,6 +306,8 @@ class AgentTurn:
     """Offered besides the agent's own, where the profile wants them; good for this turn alone."""
     model: str | None = None
     """In place of the profile's, or the agent's own."""
+    traceparent: str = ""
+    """W3C trace context of the turn, for what the agent itself traces; empty without tracing."""
     results: ToolResults | None = None
     """What tools of the profile's servers have answered before, where the profile wants it kept; None: nothing."""
 

@@ -16,6 +16,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from outlive.channel_settings import ChannelSettings
 from outlive.errors import Invalid
+from outlive.telemetry_settings import TelemetrySettings
 
 PREFIX = "OUTLIVE_"
 FILE_VARIABLE = "OUTLIVE_CONFIG"
@@ -31,7 +32,7 @@ def default_data() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "outlive"
 
 
-class Settings(ChannelSettings):
+class Settings(ChannelSettings, TelemetrySettings):
     """Everything that can be chosen. Each field is read from `OUTLIVE_<NAME>` or from `outlive.toml`."""
 
     model_config = SettingsConfigDict(

@@ -6,9 +6,9 @@ import asyncio
 import os
 import socket
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from outlive.agents.credentials import KeyPair, credential_source
@@ -25,6 +25,7 @@ from outlive.agents.workspace import DiskWorkspaces, Slot
 from outlive.clock import SystemClock, new_id
 from outlive.core.controls import WhileBusy
 from outlive.core.keys import SessionKey, parse_session_key, parse_tenant
+from outlive.core.metrics import TELEMETRY_FAULTS, WARM, Update
 from outlive.core.quotas import NAMES as QUOTAS
 from outlive.core.quotas import Quotas
 from outlive.core.retention import Retention
@@ -32,11 +33,13 @@ from outlive.core.turns import CrashPolicy
 from outlive.databases import embedded_file, take_bedrock_keys
 from outlive.errors import AgentFailed, Invalid
 from outlive.flows.engine import Engine, Policy
+from outlive.flows.limits.read_gauges import read_gauges
 from outlive.flows.limits.statistics import flush_statistics
 from outlive.flows.run_turn import Turn
 from outlive.flows.session_store.store import SessionStore
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.ask_agent import ask_agent
+from outlive.observing import Observed, open_telemetry
 from outlive.protocols import Agent, AgentEvent, AgentTurn, FieldChooser, OnEvent
 from outlive.settings import Settings, load_settings
 from outlive.stores import open_stores
@@ -74,11 +77,21 @@ class App:
     """Requests and bytes to the stores so far."""
     beside: Engine
     """The same engine for what goes on beside the turns: its requests are not counted."""
+    observed: Observed = field(default_factory=Observed)
+    resting: Callable[[], int] = int
+    """Agent processes that rest between turns."""
 
     @property
     def stores(self) -> TenantStores:
         """The stores, opened for the tenant of the settings."""
         return self.engine.stores(self.settings.tenant)
+
+    async def metrics(self) -> str:
+        """All metrics of this process, with the gauges of queue and outbox, as Prometheus reads them."""
+        faults = [Update(TELEMETRY_FAULTS, count, (kind,)) for kind, count in self.engine.telemetry.take_faults()]
+        for fault in faults:
+            self.observed.registry.update(fault)
+        return self.observed.registry.render([*await read_gauges(self.beside), Update(WARM, self.resting())])
 
     def key(self, text: str) -> SessionKey:
         """A session key as a person writes it, with this app's tenant where it names none."""
@@ -171,7 +184,7 @@ async def open_app(
         model = ModelSettings(provider="scripted") if agent else choose_model(chosen, stand_in=stand_in)
         if chosen.turn_role and model.provider == "bedrock" and model.key_pair is None:
             model = replace(model, key_pair=KeyPair(*await take_bedrock_keys(chosen, stack)))
-        counts = Counts()
+        counts, observed = Counts(), open_telemetry(chosen, stack)
         isolation = Isolation() if agent else await asyncio.to_thread(isolation_here, chosen)
         stores = await open_stores(chosen, stack)
         table, queue, objects = stores.table, stores.queue, stores.objects
@@ -194,11 +207,12 @@ async def open_app(
             archive=stores.archive,
             keys=stores.keys,
             broadcast=stores.broadcast,
+            telemetry=observed.telemetry,
         )
         beside = replace(engine, table=table, objects=objects, queue=queue)
         stack.push_async_callback(flush_statistics, beside)
         stack.push_async_callback(engine.agent.close)
-        yield App(chosen, engine, model, counts, beside)
+        yield App(chosen, engine, model, counts, beside, observed, lambda: residents.resting)
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,7 +14,10 @@ import yaml
 from samtranslator.public.translator import ManagedPolicyLoader
 from samtranslator.translator.transform import transform
 
+from outlive.core import costs
+from outlive.core.metrics import METRICS
 from outlive.entrypoints.aws_lambda import dispatching
+from outlive.telemetry.cloudwatch import DIMENSION, NAMESPACE
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "aws"
@@ -266,19 +268,42 @@ def test_behind_a_dispatcher_the_agent_ends_first(resources: dict[str, Any]) -> 
     assert mapping == ["IsPerTenant", {"Ref": "DispatcherFunction"}, {"Ref": "AgentFunction"}]
 
 
-def test_what_the_log_alarms_count_is_what_the_agent_prints(resources: dict[str, Any]) -> None:
-    """The metric filters read events and fields that the agent function writes into its log."""
-    source = (ROOT / "src/outlive/entrypoints/aws_lambda/turns.py").read_text()
-    filters = of_type(resources, "Logs::MetricFilter")
-    assert filters
-    for each in filters.values():
-        for word in re.findall(r"\$\.(\w+)|\"(\w+)\"", each["FilterPattern"]):
-            assert f'"{"".join(word)}"' in source
+def test_what_alarms_and_dashboard_count_is_what_the_functions_tell(source: dict[str, Any]) -> None:
+    """Every metric of ours that the template names is sent to CloudWatch, under the dimension that the stack sets."""
+    sent = {metric.cloudwatch for metric in METRICS if metric.cloudwatch}
+    dimension = {"Name": DIMENSION, "Value": {"Ref": "AWS::StackName"}}
+    named = [each for each in _parts(source["Resources"]) if each.get("Namespace") == NAMESPACE]
+    assert {each["MetricName"] for each in named} <= sent
+    assert all(each["Dimensions"] == [dimension] for each in named)
+    body = json.loads(source["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])
+    shown = {
+        tuple(metric[1:4])
+        for widget in body["widgets"]
+        for metric in widget["properties"]["metrics"]
+        if metric[0] == NAMESPACE
+    }
+    assert shown == {(name, DIMENSION, "${AWS::StackName}") for name in sent}
+    assert source["Globals"]["Function"]["Environment"]["Variables"]["OUTLIVE_EMF"] == {"Ref": "AWS::StackName"}
+
+
+def test_the_bill_counts_the_alarms(resources: dict[str, Any]) -> None:
+    """`outlive cost` reckons with as many alarms as the template has."""
+    assert len(of_type(resources, "CloudWatch::Alarm")) == costs.ALARMS
+
+
+def _parts(value: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping in it, itself included."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    for each in value if isinstance(value, list) else ():
+        yield from _parts(each)
 
 
 def test_the_dashboard_can_be_read(resources: dict[str, Any]) -> None:
-    """Its body is JSON with the turns, their seconds, the queue and the tokens."""
+    """Its body is JSON with the turns, their seconds, the queue, the tokens, durability and money."""
     ((_, dashboard),) = of_type(resources, "CloudWatch::Dashboard").items()
     widgets = json.loads(dashboard["DashboardBody"]["Fn::Sub"])["widgets"]
-    assert {each["properties"]["title"] for each in widgets} == {"Turns", "Seconds of a turn", "Queue", "Input tokens"}
+    titles = {"Turns", "Seconds of a turn", "Queue", "Input tokens", "Durability", "Money on models"}
+    assert {each["properties"]["title"] for each in widgets} == titles
     assert all(each["AlarmActions"] for each in of_type(resources, "CloudWatch::Alarm").values())

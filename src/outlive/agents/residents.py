@@ -43,6 +43,12 @@ class Residents(Generic[S]):
         self._pinned: set[Path] = set()
         self._end: Callable[[Path], Awaitable[None]] = _end_nothing
 
+    @property
+    def resting(self) -> int:
+        """Processes that rest without a turn."""
+        with self._guard:
+            return len(self._kept)
+
     def reclaim(self, base: Path, name: str) -> S | None:
         """A tree of this name that was left to a process: `base/name`, or `base/name-2` and so on."""
         with self._guard:

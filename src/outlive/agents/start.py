@@ -65,7 +65,9 @@ def prepare(turn: AgentTurn, profile: Profile, ask: Sequence[str] = ()) -> Start
     try:
         equipment = lay_out(profile, turn.root)
         hand_over(equipment.folder, (turn.root / "work").lstat().st_uid)
-        return _begin(equipment.turn(turn), equipment, parse_rules((*ask, *profile.ask)))
+        start = _begin(equipment.turn(turn), equipment, parse_rules((*ask, *profile.ask)))
+        traced = {"TRACEPARENT": turn.traceparent} if turn.traceparent else {}
+        return replace(start, variables={**start.variables, **traced})
     except BaseException:
         tidy(turn.root)  # nobody is started who would need the servers' secrets
         raise

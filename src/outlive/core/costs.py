@@ -13,9 +13,9 @@ HOURS = 730
 MILLION = 1_000_000
 POLLS = 648_000
 """Receives of an idle queue in a month: five pollers of 20 seconds each."""
-ALARMS = 7
+ALARMS = 10
 METRICS = 3
-"""That the template makes of the agent's log."""
+"""That every turn writes into the log; those of faults (see `core.metrics`) are billed by the hour they occur in."""
 TICKS, TICK_GB, TICK_SECONDS = 43_200, 0.5, 0.3
 """The sweeper looks every minute for schedules, replies and dead letters."""
 PRODUCER_GB, PRODUCER_SECONDS = 0.25, 0.06

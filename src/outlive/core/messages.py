@@ -11,7 +11,7 @@ from outlive.core.keys import MAX_MESSAGE_ID_BYTES, SessionKey, check_part, pars
 from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
 
 SCHEMA = 1
-EXTRAS = {"answer", "task_id", "joined", "files"}
+EXTRAS = {"answer", "task_id", "joined", "files", "traceparent"}
 """Fields that few messages have: by name behind the others, and only where they are set."""
 MAX_JOINED = 16
 """Messages answered by one turn: a few of the head's window of 64."""
@@ -61,6 +61,8 @@ class Inbound:
     joined: tuple[Joined, ...] = ()
     """Further messages that the same turn answers, in their order."""
     files: tuple[FileRef, ...] = ()
+    traceparent: str = ""
+    """Of the span that took the message in, in W3C form; empty without tracing."""
 
 
 def check_inbound(inbound: Inbound) -> None:
@@ -105,7 +107,7 @@ def join(first: Inbound, others: Iterable[Inbound]) -> Inbound:
 
 def _is_plain(inbound: Inbound) -> bool:
     bare = Inbound(inbound.key, inbound.message_id, inbound.text, inbound.sent_at, inbound.sender)
-    return replace(inbound, joined=()) == bare
+    return replace(inbound, joined=(), traceparent="") == bare
 
 
 def _is_acceptable(inbound: Inbound) -> bool:
@@ -149,6 +151,8 @@ def _extras(inbound: Inbound) -> dict[str, object]:
         extras["joined"] = [astuple(each) for each in inbound.joined]
     if inbound.files:
         extras["files"] = [astuple(file) for file in inbound.files]
+    if inbound.traceparent:
+        extras["traceparent"] = inbound.traceparent
     return extras
 
 
@@ -166,7 +170,10 @@ def decode_inbound(body: bytes) -> Inbound:
         task_id = extras.get("task_id", "")
         files = tuple(FileRef(*file) for file in extras.get("files", ()))
         joined = tuple(Joined(*each) for each in extras.get("joined", ()))
-        return Inbound(parse_session_key(key), message_id, text, sent_at, sender, answer, task_id, joined, files)
+        return Inbound(
+            parse_session_key(key), message_id, text, sent_at, sender, answer, task_id, joined, files,
+            str(extras.get("traceparent", "")),
+        )  # fmt: skip
     except (ValueError, TypeError, AttributeError, Invalid) as error:
         fix = "See the dead letter for its bytes, and send the message anew."
         raise Corrupt("the queued message cannot be read.", fix=fix) from error

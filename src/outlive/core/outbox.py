@@ -27,6 +27,8 @@ class Waiting:
     tenant: Tenant
     session_id: SessionId
     due: float
+    since: float = 0.0
+    """When the first try of its oldest reply failed; 0 in records that were written before this was noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +83,14 @@ def outbox_key(tenant: Tenant, session_id: SessionId) -> str:
 
 def encode_waiting(waiting: Waiting) -> bytes:
     """The record as stored."""
-    return json.dumps([1, waiting.tenant, waiting.session_id, waiting.due]).encode()
+    return json.dumps([1, waiting.tenant, waiting.session_id, waiting.due, waiting.since]).encode()
 
 
 def decode_waiting(body: bytes, name: str) -> Waiting:
     """The record back; `Corrupt` names it."""
     try:
-        _, tenant, session_id, at = json.loads(body)
-        return Waiting(Tenant(tenant), SessionId(session_id), float(at))
+        _, tenant, session_id, at, *more = json.loads(body)
+        return Waiting(Tenant(tenant), SessionId(session_id), float(at), *(float(each) for each in more[:1]))
     except (ValueError, TypeError) as error:
         raise Corrupt(f"record {name} cannot be read.", fix="Delete it; the next turn writes it anew.") from error
 

@@ -108,6 +108,8 @@ class QueueDepth:
     waiting: int
     in_flight: int
     dead: int
+    oldest_at: float | None = field(default=None, compare=False)
+    """When the oldest that waits was sent; None where none does, or the backend does not say."""
 
 
 @dataclass(frozen=True, slots=True)

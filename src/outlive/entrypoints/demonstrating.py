@@ -104,7 +104,7 @@ async def _killed_turn(app: App, console: Console, base: Path, number: int) -> R
 async def _say(app: App, console: Console, number: int, text: str) -> None:
     clock = app.engine.clock
     inbound = Inbound(app.key(KEY), f"demo-{number}", text, clock.now(), "you")
-    await accept_message(app.engine.queue, inbound, clock)
+    await accept_message(app.engine.queue, inbound, clock, app.engine.telemetry)
     console.print(f"\n[bold]turn {number}[/bold]  [bold]you     {text}[/bold]", soft_wrap=True)
 
 

@@ -44,7 +44,7 @@ async def send_message(
     engine = app.engine
     now = engine.clock.now()
     inbound = Inbound(app.key(key), engine.new_id() if message_id is None else message_id, text, now, task_id=task_id)
-    duplicate = not await accept_message(engine.queue, inbound, engine.clock)
+    duplicate = not await accept_message(engine.queue, inbound, engine.clock, engine.telemetry)
     sent = Sent(inbound.message_id, str(inbound.key), duplicate)
     if patience is None:
         return sent
@@ -57,7 +57,8 @@ async def send_answer(app: App, key: str, answer: Answer, sender: str, patience:
     now = app.engine.clock.now()
     text = answer_text(answer)
     inbound = Inbound(app.key(key), app.engine.new_id(), text, now, sender, answer)
-    duplicate = not await accept_message(app.engine.queue, inbound, app.engine.clock)
+    engine = app.engine
+    duplicate = not await accept_message(engine.queue, inbound, engine.clock, engine.telemetry)
     sent = Sent(inbound.message_id, str(inbound.key), duplicate)
     return sent if patience is None else await _answer(app, inbound, sent, now + patience)
 

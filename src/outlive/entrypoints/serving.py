@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from outlive.entrypoints.http_api.app import create_app
+from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.terminal.output import print_json, say
 from outlive.entrypoints.working import stopped_by_signals
 from outlive.errors import Invalid
@@ -53,7 +54,7 @@ async def _run(settings: Settings, *, as_json: bool) -> None:
             _announce(app, listening, token if is_new else None, as_json=as_json)
             stop = asyncio.Event()
             with stopped_by_signals(stop):
-                async with _working(app, stop):
+                async with measured(app), _working(app, stop):
                     await _serve(served, listening, stop)
     _tell("stopped", "Stopped.", as_json=as_json)
 

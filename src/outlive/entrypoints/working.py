@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from outlive.core.messages import Inbound
+from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.terminal.output import print_json, say
 from outlive.errors import LeaseLost, OutliveError, Unavailable
 from outlive.flows.delivery.tend import tended
@@ -60,10 +61,10 @@ async def _work(settings: Settings, limits: Limits, *, as_json: bool) -> None:
             queue=wrap(app.engine.queue, "queue", watch),
             workspaces=wrap(app.engine.workspaces, "workspaces", watch),
         )
-        watch.started(app)
+        wait = min(WAIT, WAIT if limits.idle_seconds is None else limits.idle_seconds)
         with stopped_by_signals(watch.stop):
-            wait = min(WAIT, WAIT if limits.idle_seconds is None else limits.idle_seconds)
-            async with tended(app.beside, watch.fault):
+            async with measured(app) as metrics, tended(app.beside, watch.fault):
+                watch.started(app, metrics)
                 await work_queue(
                     engine,
                     watch.stop,
@@ -127,16 +128,18 @@ class Watch:
         elif text:
             say(text)
 
-    def started(self, app: App) -> None:
+    def started(self, app: App, metrics: str) -> None:
         """The worker takes messages from now on."""
         workspaces = str(workspaces_folder(app.settings))
         if app.model.provider == "scripted" and not self.as_json:
             say("The scripted model answers: it is not a language model.")
         self.tell(
             "started",
-            f"Worker {os.getpid()} takes messages from {app.settings.queue_url}; Ctrl-C stops it.",
+            f"Worker {os.getpid()} takes messages from {app.settings.queue_url}; Ctrl-C stops it."
+            + (f"\nIts metrics: {metrics}" if metrics else ""),
             pid=os.getpid(),
             workspaces=workspaces,
+            **({"metrics": metrics} if metrics else {}),
         )
 
     # --------------------------------------------------------------------------- what passes by

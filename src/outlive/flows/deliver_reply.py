@@ -7,10 +7,12 @@ from outlive.core.keys import parse_session_key
 from outlive.core.ledger import LedgerLine
 from outlive.core.outbox import NOTE_TTL, DeadReply, due, encode_note, failed_once_more, note_key, put_off, replaced
 from outlive.core.sessions import Head, Pending, delivered
+from outlive.core.telemetry import ReplyDelivered, ReplyGivenUp, ReplyPutOff, fault_of
 from outlive.errors import OutliveError, Unavailable, Undelivered
 from outlive.flows.delivery.remember_outbox import remember_outbox
 from outlive.flows.engine import Engine
 from outlive.flows.overwrite import overwrite
+from outlive.flows.telemetry import about
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.outgoing_files import named, reply_files
 from outlive.flows.turn.read_ledger import read_line
@@ -34,14 +36,17 @@ async def deliver_pending(engine: Engine, stores: TenantStores, head: Head, *, k
             continue
         line = known if known and known.message_id == pending.message_id else None
         line = line or await read_line(engine, stores, head, pending.offset)
-        left = await _deliver(engine, stores, head, pending, line)
+        whom = {"tenant": stores.tenant, "session_id": head.session_id, "session_key": pending.session_key}
+        with about(**whom, message_id=pending.message_id, turn=pending.turn), engine.telemetry.span("reply"):
+            left = await _deliver(engine, stores, head, pending, line)
         if left is None:
             head = delivered(head, pending.message_id)
         else:
             head = replaced(head, left)
             blocked.add(pending.session_key)
     if (at := due(head)) is not None:
-        await remember_outbox(engine, stores.tenant, head.session_id, at)
+        since = min((pending.since for pending in head.outbox if pending.since), default=0.0)
+        await remember_outbox(engine, stores.tenant, head.session_id, at, since)
     return head
 
 
@@ -66,16 +71,21 @@ async def _deliver(
     engine: Engine, stores: TenantStores, head: Head, pending: Pending, line: LedgerLine
 ) -> Pending | None:
     """Send it; what stays in the outbox, None when it is settled."""
+    tell, channel = engine.telemetry.event, parse_session_key(pending.session_key).channel
     try:
         await send_reply(engine, reply_of(pending, line, _files(engine, stores, head, line)))
+        tell(ReplyDelivered(channel, engine.clock.now() - line.at, pending.tries + 1))
     except Unavailable as error:
         now = engine.clock.now()
         left = _left(engine, pending, error, now)
         if left.since + engine.policy.give_up_seconds > now:
+            tell(ReplyPutOff(channel, now - line.at, left.tries, fault_of(error)))
             return left
         await _give_up(engine, stores, head, left, f"given up: {error}")
+        tell(ReplyGivenUp(channel, now - line.at, left.tries, fault_of(error)))
     except OutliveError as error:
         await _give_up(engine, stores, head, pending, str(error))
+        tell(ReplyGivenUp(channel, engine.clock.now() - line.at, pending.tries + 1, fault_of(error)))
     return None
 
 

@@ -16,6 +16,7 @@ from outlive.core.turns import CrashPolicy
 from outlive.flows.knowledge.tool_caches import ToolCaches
 from outlive.flows.limits.read_controls import Controls
 from outlive.flows.tally import Tally
+from outlive.flows.telemetry import Telemetry
 from outlive.flows.tenant_stores import TenantStores, open_stores
 from outlive.flows.turn.live_texts import LiveTexts
 from outlive.flows.turn.running_turns import RunningTurns
@@ -130,6 +131,8 @@ class Engine:
     tool_caches: ToolCaches = field(default_factory=ToolCaches)
     tally: Tally = field(default_factory=Tally)
     """What the statistics have not been told yet."""
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    """Whom it tells what happens."""
     told: set[str] = field(default_factory=set)
     """Dead letters whose senders are known to have been told."""
 

@@ -16,6 +16,7 @@ from outlive.core.turns import Adopt, Continue, Known, New, Start, Unsure, after
 from outlive.errors import AgentFailed, Corrupt, LeaseLost, NotFound, OutliveError
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
+from outlive.flows.telemetry import about
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
 from outlive.flows.turn.admit_turn import Admitted, admitted, count_for_others, refused
@@ -33,6 +34,7 @@ from outlive.flows.turn.hydrate_tree import UP_TO_DATE, hydrate_tree
 from outlive.flows.turn.keep_debug import debug_kept
 from outlive.flows.turn.keep_trace import keep_trace
 from outlive.flows.turn.live_text import shown_live
+from outlive.flows.turn.observe_turn import observed, tell_decided, tell_hydrated, tell_taken_over
 from outlive.flows.turn.read_ledger import read_ledger, read_line
 from outlive.flows.turn.recall_facts import recall_facts
 from outlive.flows.turn.send_file import send_file
@@ -82,7 +84,21 @@ async def run_turn(
     """
     inbound = with_answer(inbound)
     check_inbound(inbound)
-    trace = Trace()
+    trace = Trace(telemetry=engine.telemetry)
+    with observed(engine, inbound, trace) as seen:
+        outcome = await _held(engine, inbound, profile, on_event, deadline, trace)
+        if isinstance(outcome, Turn):
+            with about(session_id=outcome.session_id):
+                seen.ended(outcome.line, outcome.how)
+        else:
+            seen.left(outcome)
+        return outcome
+
+
+async def _held(
+    engine: Engine, inbound: Inbound, profile: str, on_event: OnEvent | None, deadline: float | None, trace: Trace
+) -> Turn | Busy | HandedOver:
+    """Find the session and run the turn in it."""
     stores = engine.stores(inbound.key.tenant)
     with trace.step("lease") as step:
         lease = await hold_session(engine, stores, inbound.key, profile)
@@ -90,6 +106,20 @@ async def run_turn(
             step.found = "busy"
             return lease
         step.found = f"version {lease.head.version}, fence {lease.fence}"
+    with about(session_id=lease.head.session_id):
+        return await _leased(engine, stores, lease, inbound, on_event, deadline, trace)
+
+
+async def _leased(
+    engine: Engine,
+    stores: TenantStores,
+    lease: Lease,
+    inbound: Inbound,
+    on_event: OnEvent | None,
+    deadline: float | None,
+    trace: Trace,
+) -> Turn | Busy | HandedOver:
+    """The turn under its lease, which is given back whatever happens."""
     try:
         inbound = await collected(engine, inbound, lease.head.options)
         async with renewed(engine, lease) as lost, tracked(engine, stores, lease, inbound) as task:
@@ -157,6 +187,7 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy | HandedOver:
     flushes = await find_flushes(engine, stores, lease.head) if lease.dirty else []
     plan = after_crash(flushes, inbound.message_id, engine.policy.on_crash)
     if isinstance(plan, Adopt):
+        tell_taken_over(engine, lease, flushes)
         with asked.trace.step("commit"):
             line = await adopt(engine, stores, lease, plan.flush)
         await count_for_others(engine, stores, lease)
@@ -166,6 +197,7 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy | HandedOver:
     async with admitted(engine, stores, lease) as allowed:
         if isinstance(allowed, Busy):
             return allowed
+        tell_taken_over(engine, lease, flushes)
         plan = Start() if isinstance(allowed, Refusal) else plan
         asked = replace(asked, allowed=allowed, inbound=_to_run(lease.head, inbound, plan))
         return await _in_workspace(asked, plan, search=isinstance(known, Unsure))
@@ -219,6 +251,7 @@ async def _run(
         if tree is None:
             return HandedOver(lease.head.session_id, 0, trace)
         step.found = f"{tree}{reads}"
+    tell_hydrated(engine, tree, step.seconds)
     if search:
         # of a long ledger only the end may be on disk
         is_whole = PATH not in tree.state.windows
@@ -265,6 +298,7 @@ async def _done(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDon
     if isinstance(decided, Refused):
         return not_taken(lease.head, decided)
     turn.decision = decided
+    tell_decided(engine, decided)
     if isinstance(asked.allowed, Admitted) and not (continuing or decided):
         turn.recalled = await recall_facts(turn, trace)
     async with debug_kept(engine, stores, lease, turn.workspace.root, trace) as turn.debug_file:
@@ -322,6 +356,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
         tree=turn.tree,
         model=chosen_model(turn.engine, turn.lease.head.options),
         tools=(*own.tools, send_file(turn, own)),
+        traceparent=turn.engine.telemetry.traceparent(),
         results=turn.results,
     )
     done: TurnDone | None = None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from outlive.flows.retry import counted_retries
+from outlive.flows.telemetry import Telemetry
 
 
 @dataclass(slots=True)
@@ -26,6 +27,8 @@ class Trace:
     """The steps of one turn, in order."""
 
     steps: list[Step] = field(default_factory=list)
+    telemetry: Telemetry = field(default_factory=Telemetry, compare=False, repr=False)
+    """Where each step is a span."""
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -33,7 +36,7 @@ class Trace:
         step = Step(name, began=time.perf_counter())
         self.steps.append(step)
         try:
-            with counted_retries() as retries:
+            with self.telemetry.span(name), counted_retries() as retries:
                 yield step
         finally:
             step.seconds = time.perf_counter() - step.began

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from outlive.core.messages import Inbound, decode_inbound
+from outlive.core.telemetry import MessageReceived
 from outlive.errors import Conflict, LeaseLost, OutliveError, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.run_turn import Turn, run_turn
+from outlive.flows.telemetry import about, about_message
 from outlive.flows.turn.hand_over import HandedOver
 from outlive.flows.turn.hold_lease import Busy
 from outlive.protocols import Delivery, OnEvent
@@ -81,9 +83,11 @@ async def work_one(
     try:
         async with _kept_invisible(engine, delivery):
             inbound = decode_inbound(delivery.message.body)
-            outcome = await run_turn(
-                engine, inbound, profile=engine.policy.profile, on_event=on_event, deadline=deadline
-            )
+            with about_message(inbound), about(receives=delivery.receives):
+                _tell_received(engine, delivery, inbound)
+                outcome = await run_turn(
+                    engine, inbound, profile=engine.policy.profile, on_event=on_event, deadline=deadline
+                )
     except OutliveError as error:
         outcome = error
     except BaseException:
@@ -92,6 +96,12 @@ async def work_one(
     await _settle(engine, delivery, outcome)
     if on_outcome is not None and inbound is not None:
         await on_outcome(inbound, outcome)
+
+
+def _tell_received(engine: Engine, delivery: Delivery, inbound: Inbound) -> None:
+    now = engine.clock.now()
+    engine.telemetry.past("queue", delivery.sent_at, now, parent=inbound.traceparent)
+    engine.telemetry.event(MessageReceived(max(now - delivery.sent_at, 0.0)))
 
 
 async def _settle(engine: Engine, delivery: Delivery, outcome: Outcome) -> None:

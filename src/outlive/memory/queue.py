@@ -106,7 +106,10 @@ class MemoryQueue:
         await self._server.answer()
         now = self._clock.now()
         in_flight = sum(e.receipt is not None and e.visible_at > now for e in self._server.waiting)
-        return QueueDepth(len(self._server.waiting) - in_flight, in_flight, len(self._server.letters))
+        idle = [e.sent_at for e in self._server.waiting if e.receipt is None or e.visible_at <= now]
+        return QueueDepth(
+            len(self._server.waiting) - in_flight, in_flight, len(self._server.letters), min(idle, default=None)
+        )
 
     async def ping(self) -> None:
         await self._server.answer()

@@ -141,8 +141,8 @@ class PostgresQueue:
         return [_message(*row) for row in await self._database.rows(sql.LIST_WAITING, values)]
 
     async def depth(self) -> QueueDepth:
-        ((every, in_flight, dead),) = await self._database.rows(sql.DEPTH, {"now": self._clock.now()})
-        return QueueDepth(every - in_flight, in_flight, dead)
+        ((every, in_flight, dead, oldest),) = await self._database.rows(sql.DEPTH, {"now": self._clock.now()})
+        return QueueDepth(every - in_flight, in_flight, dead, oldest)
 
     async def ping(self) -> None:
         await self._database.ping()

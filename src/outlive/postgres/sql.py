@@ -239,5 +239,6 @@ DEPTH: Final = """
     SELECT
         (SELECT COUNT(*) FROM messages),
         (SELECT COUNT(*) FROM messages WHERE head AND visible_at > %(now)s AND receipt IS NOT NULL),
-        (SELECT COUNT(*) FROM dead_letters)
+        (SELECT COUNT(*) FROM dead_letters),
+        (SELECT MIN(sent_at) FROM messages WHERE NOT (head AND visible_at > %(now)s AND receipt IS NOT NULL))
 """

@@ -136,10 +136,10 @@ class SqliteQueue:
 
     async def depth(self) -> QueueDepth:
         now = self._clock.now()
-        every, in_flight, dead = await self._database.read(
+        every, in_flight, dead, oldest = await self._database.read(
             lambda connection: connection.execute(sql.DEPTH, {"now": now}).fetchone()
         )
-        return QueueDepth(every - in_flight, in_flight, dead)
+        return QueueDepth(every - in_flight, in_flight, dead, oldest)
 
     async def ping(self) -> None:
         await self._database.ping()

@@ -184,5 +184,6 @@ DEPTH: Final = """
     SELECT
         (SELECT COUNT(*) FROM messages),
         (SELECT COUNT(*) FROM messages WHERE head AND visible_at > :now AND receipt IS NOT NULL),
-        (SELECT COUNT(*) FROM dead_letters)
+        (SELECT COUNT(*) FROM dead_letters),
+        (SELECT MIN(sent_at) FROM messages WHERE NOT (head AND visible_at > :now AND receipt IS NOT NULL))
 """

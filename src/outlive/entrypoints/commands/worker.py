@@ -32,6 +32,16 @@ def worker(
             show_default=False,
         ),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="OUTLIVE_METRICS_PORT",
+            min=0,
+            max=65535,
+            help="Show /metrics to Prometheus on this port; 0: a free one.",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Answer queued messages.
@@ -45,6 +55,11 @@ def worker(
     from outlive.settings import load_settings
 
     settings = load_settings(
-        data=data, model=model, profile=profile, tenant=tenant, invocation_seconds=invocation_seconds
+        data=data,
+        model=model,
+        profile=profile,
+        tenant=tenant,
+        invocation_seconds=invocation_seconds,
+        metrics_port=metrics_port,
     )
     run_worker(settings, Limits(1 if once else turns, idle_exit), as_json=json)

@@ -17,6 +17,7 @@ from outlive.entrypoints.http_api import (
     history,
     knowledge,
     messages,
+    metrics,
     original,
     queues,
     removal,
@@ -28,12 +29,13 @@ from outlive.entrypoints.http_api import (
 from outlive.entrypoints.http_api.callers import Api
 from outlive.entrypoints.http_api.describing import described
 from outlive.entrypoints.http_api.faults import Failed, on_defect, on_error, on_http, on_invalid
-from outlive.entrypoints.http_api.guards import BodyLimit, EncodedPaths, SafeHeaders
+from outlive.entrypoints.http_api.guards import BodyLimit, CallersTrace, EncodedPaths, SafeHeaders
 from outlive.errors import OutliveError
 from outlive.wiring import App
 
 ROUTERS = (
     health.routes,
+    metrics.routes,
     signing_in.open_routes,
     signing_in.routes,
     messages.routes,
@@ -65,6 +67,7 @@ def create_app(app: App, *, token: str | None = None) -> FastAPI:
     ):
         served.add_exception_handler(kind, handler)
     served.add_middleware(BodyLimit, limit=app.settings.http_max_body)
+    served.add_middleware(CallersTrace, telemetry=app.engine.telemetry)
     served.add_middleware(EncodedPaths)
     served.add_middleware(SafeHeaders)
     return served

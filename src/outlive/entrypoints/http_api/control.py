@@ -100,6 +100,6 @@ async def post_approval(caller: CallerHere, session: Session, verdict: Verdict) 
     sender = verdict.sender or found.approval.sender
     inbound = Inbound(key, engine.new_id(), answer_text(answer), engine.clock.now(), sender, answer)
     checked(inbound)
-    duplicate = not await accept_message(engine.queue, inbound, engine.clock)
+    duplicate = not await accept_message(engine.queue, inbound, engine.clock, engine.telemetry)
     caller.deed.update(choice=verdict.choice, session_key=found.key, sender=sender)
     return shown(Accepted(inbound.message_id, str(key), duplicate), 202)

@@ -44,7 +44,7 @@ async def post_prompt(caller: CallerHere, session: Session, asked: Prompt) -> Re
     engine = caller.engine
     inbound = Inbound(caller.key(session), engine.new_id(), asked.prompt, engine.clock.now(), caller.who)
     checked(inbound)
-    await accept_message(engine.queue, inbound, engine.clock)
+    await accept_message(engine.queue, inbound, engine.clock, engine.telemetry)
     return streamed(caller.api, follow_message(caller.api.app.engine, inbound), encode)
 
 

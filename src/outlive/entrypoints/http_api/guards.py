@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from outlive.entrypoints.http_api.faults import failed
 from outlive.errors import Invalid, TooLarge
+from outlive.flows.telemetry import Telemetry
 
 HEADERS = {
     "x-content-type-options": "nosniff",
@@ -36,6 +37,19 @@ class EncodedPaths:
                 return
             scope = {**scope, "path": path}
         await self._app(scope, receive, send)
+
+
+class CallersTrace:
+    """Has the spans of a request belong to the trace that its caller names (`traceparent`)."""
+
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+        self._app, self._telemetry = app, telemetry
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        given = dict(scope["headers"]).get(b"traceparent", b"") if scope["type"] == "http" else b""
+        with self._telemetry.under(given.decode("latin-1")):
+            await self._app(scope, receive, send)
 
 
 class BodyLimit:

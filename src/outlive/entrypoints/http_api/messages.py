@@ -135,7 +135,7 @@ async def _sent(caller: Caller, key: SessionKey, asked: Asked, chosen: str | Non
     if chosen is not None:
         await claim_message_id(engine, key, chosen, asked.model_dump_json().encode())
     await keep_uploads(engine, inbound, uploads)
-    duplicate = not await accept_message(engine.queue, inbound, engine.clock)
+    duplicate = not await accept_message(engine.queue, inbound, engine.clock, engine.telemetry)
     # A repeat may have been answered long ago, so no answer is too old to be looked for.
     followed = inbound if chosen is None else Inbound(key, message_id, asked.text, 0.0)
     return followed, Accepted(message_id, str(key), duplicate)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from outlive.channels.slack.socket_mode import SocketReader
 from outlive.channels.slack.webhook import check_secret
 from outlive.entrypoints.mcp_server.http import listen, parse_address
+from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.slack.controls import Controls
 from outlive.entrypoints.slack.intake import Intake
 from outlive.entrypoints.slack.opening import Bot, open_bot
@@ -98,7 +99,8 @@ async def _opened(
             tell("The scripted model answers: it is not a language model.")
         intake, stop = Intake(bot, Controls(bot), tell), asyncio.Event()
         with stopped_by_signals(stop):
-            yield bot, intake, stop
+            async with measured(app):
+                yield bot, intake, stop
         await intake.close()
 
 

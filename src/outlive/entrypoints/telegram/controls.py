@@ -111,7 +111,7 @@ async def _button(controls: Controls, control: Control) -> str:
     engine = controls.bot.app.engine
     text, now = answer_text(answer), engine.clock.now()
     inbound = Inbound(control.key, control.message_id, text, now, control.sender, answer)
-    await accept_message(engine.queue, inbound, engine.clock)
+    await accept_message(engine.queue, inbound, engine.clock, engine.telemetry)
     return ""
 
 

@@ -93,7 +93,7 @@ class Intake:
     async def _ask(self, turn: Turn) -> None:
         engine = self.bot.app.engine
         try:
-            await accept_message(engine.queue, turn.inbound, engine.clock)
+            await accept_message(engine.queue, turn.inbound, engine.clock, engine.telemetry)
         except Invalid as error:
             await self._say(turn.place, f"I cannot take that: {error}")
 

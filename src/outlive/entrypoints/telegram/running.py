@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from outlive.channels.telegram.commands import menu
 from outlive.channels.telegram.polling import Poller
+from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.telegram.controls import Controls
 from outlive.entrypoints.telegram.intake import Intake
 from outlive.entrypoints.telegram.opening import Bot, open_bot
@@ -48,7 +49,8 @@ async def _serve(settings: Settings, *, workers: int, as_json: bool) -> None:
         tell(f"@{bot.rules.username} takes messages; Ctrl-C stops it.")
         stop = asyncio.Event()
         with stopped_by_signals(stop):
-            await _run(bot, stop, workers, tell)
+            async with measured(app):
+                await _run(bot, stop, workers, tell)
 
 
 async def _check_webhook(bot: Bot) -> None:

@@ -53,7 +53,8 @@ class Intake:
         """Hand it over; the words to answer with now, None for none. `Unavailable`: it was not handed over."""
         match decision:
             case Turn(inbound):
-                await accept_message(self.desk.app.engine.queue, inbound, self.desk.app.engine.clock)
+                engine = self.desk.app.engine
+                await accept_message(engine.queue, inbound, engine.clock, engine.telemetry)
                 return None
             case Control():
                 return await self._control(decision)

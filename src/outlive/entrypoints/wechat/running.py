@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from outlive.channels.wechat.rules import ACCOUNT, BOT
 from outlive.core.messages import Inbound
 from outlive.entrypoints.mcp_server.http import listen, parse_address
+from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.terminal.output import print_json, say
 from outlive.entrypoints.together import together
 from outlive.entrypoints.wechat.intake import Intake
@@ -79,7 +80,8 @@ async def _serve(settings: Settings, address: str, *, workers: int, as_json: boo
             _announce(tell, desk, host, listening.getsockname()[1])
             stop = asyncio.Event()
             with stopped_by_signals(stop):
-                await _run(desk, stop, listening, workers, tell)
+                async with measured(app):
+                    await _run(desk, stop, listening, workers, tell)
 
 
 def _announce(tell: Callable[[str], None], desk: Desk, host: str, port: int) -> None:

@@ -8,10 +8,10 @@ from outlive.flows.engine import Engine
 from outlive.flows.overwrite import overwrite
 
 
-async def remember_outbox(engine: Engine, tenant: Tenant, session_id: SessionId, at: float) -> None:
+async def remember_outbox(engine: Engine, tenant: Tenant, session_id: SessionId, at: float, since: float = 0.0) -> None:
     """Write it before the message is acknowledged: from then on nothing else brings the reply back.
 
     A record that outlasts its outbox costs one look; a session without a record would be forgotten.
     """
-    body = encode_waiting(Waiting(tenant, session_id, at))
+    body = encode_waiting(Waiting(tenant, session_id, at, since))
     await overwrite(engine.table, outbox_key(tenant, session_id), body, engine.clock, expires_at=None)

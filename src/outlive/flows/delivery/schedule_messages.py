@@ -92,7 +92,7 @@ async def fire_schedules(engine: Engine) -> int:
 
 async def _fire(engine: Engine, row: Row, schedule: Schedule) -> bool:
     """Whether this worker was the one."""
-    await accept_message(engine.queue, message_of(schedule), engine.clock)
+    await accept_message(engine.queue, message_of(schedule), engine.clock, engine.telemetry)
     following = after_firing(schedule, engine.clock.now(), time_zone(schedule.zone))
     expected = At(row.version, row.fence)
     try:

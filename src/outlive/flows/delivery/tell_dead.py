@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 
 from outlive.core.keys import SessionKey, parse_session_key
+from outlive.core.telemetry import MessageDead
 from outlive.errors import AlreadyExists, Conflict, Invalid, OutliveError, Unavailable
 from outlive.flows.deliver_reply import send_reply
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
+from outlive.flows.telemetry import about
 from outlive.protocols import Absent, At, DeadLetter, Free, Hold, Reply, Row
 
 TOLD = "_told/"
@@ -42,6 +44,7 @@ async def _tell(engine: Engine, letter: DeadLetter) -> bool:
         key = parse_session_key(letter.message.group)
     except Invalid:
         engine.told.add(letter.id)  # put into the queue by somebody else: there is nobody to tell
+        engine.telemetry.event(MessageDead())
         return False
     claimed = await _claim(engine, letter, key)
     if claimed is None:
@@ -55,12 +58,17 @@ async def _tell(engine: Engine, letter: DeadLetter) -> bool:
         await _free(engine, claimed, told=False)
         return False
     except OutliveError:
-        await _free(engine, claimed, told=True)  # the chat is gone: nobody will ever hear it
-        engine.told.add(letter.id)
+        await _settled(engine, letter, key, claimed)  # the chat is gone: nobody will ever hear it
         return False
-    engine.told.add(letter.id)
-    await _free(engine, claimed, told=True)
+    await _settled(engine, letter, key, claimed)
     return True
+
+
+async def _settled(engine: Engine, letter: DeadLetter, key: SessionKey, claimed: Row) -> None:
+    engine.told.add(letter.id)
+    with about(tenant=str(key.tenant), session_key=str(key), message_id=letter.message.dedupe_id):
+        engine.telemetry.event(MessageDead())
+    await _free(engine, claimed, told=True)
 
 
 async def _claim(engine: Engine, letter: DeadLetter, key: SessionKey) -> Row | None:

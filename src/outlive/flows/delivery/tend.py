@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from outlive.core.telemetry import RoundFailed, fault_of
 from outlive.errors import OutliveError
 from outlive.flows.delivery.retry_outbox import Retried, retry_outboxes
 from outlive.flows.delivery.schedule_messages import fire_schedules
@@ -52,6 +53,7 @@ async def _tend(engine: Engine, on_fault: OnFault) -> None:
         try:
             done = await tend_once(engine)
         except OutliveError as error:
+            engine.telemetry.event(RoundFailed(fault_of(error)))
             on_fault(error.message)
         else:
             for fault in done.retried.faults:

@@ -13,6 +13,7 @@ from outlive.core.keys import SessionId
 from outlive.core.ledger import PATH, LedgerLine, decode_line, encode_line
 from outlive.core.manifests import APPEND, Entry, Window, located_chunks
 from outlive.core.messages import Inbound, encode_inbound
+from outlive.core.telemetry import TranscriptNotWritten, TurnNotDurable, fault_of
 from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
 from outlive.core.turns import Flush, TurnResult, committed, ledger_line
@@ -106,9 +107,11 @@ async def flush_while(turn: TurnOnDisk) -> AsyncIterator[None]:
     try:
         yield
     except BaseException:
-        with suppress(Exception):  # the turn's own error is the one to report; a flush only saves work
+        try:
             await asyncio.shield(_stop(turn, flushing))
             await asyncio.shield(flush(turn))
+        except Exception as error:  # noqa: BLE001 - the turn's own error is raised; a flush only saves work
+            turn.engine.telemetry.event(TranscriptNotWritten("last flush", fault_of(error)))
         raise
     await _stop(turn, flushing)
 
@@ -122,8 +125,10 @@ async def _flush_forever(turn: TurnOnDisk) -> None:
     while True:
         await turn.engine.clock.sleep(turn.engine.policy.flush_seconds)
         async with turn.flushing:
-            with suppress(Unavailable, Invalid):
+            try:
                 await flush(turn)
+            except (Unavailable, Invalid) as error:
+                turn.engine.telemetry.event(TranscriptNotWritten("flush", fault_of(error)))
 
 
 async def _stop(turn: TurnOnDisk, flushing: asyncio.Task[None]) -> None:
@@ -137,8 +142,10 @@ async def _stop(turn: TurnOnDisk, flushing: asyncio.Task[None]) -> None:
 async def flush_last(turn: TurnOnDisk) -> None:
     """Store what is left when a turn is let go, and say so; where that fails, what was flushed before it counts."""
     turn.handed_over = True
-    with suppress(OutliveError):
+    try:
         await flush(turn)
+    except OutliveError as error:
+        turn.engine.telemetry.event(TranscriptNotWritten("last flush", fault_of(error)))
 
 
 async def flush(turn: TurnOnDisk) -> bool:
@@ -161,6 +168,14 @@ async def flush(turn: TurnOnDisk) -> bool:
 
 async def commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
     """Write the turn's pack, then move the head; `LeaseLost` or `Unavailable` mean that nothing counts."""
+    try:
+        return await _commit(turn, done)
+    except OutliveError as error:
+        turn.engine.telemetry.event(TurnNotDurable(fault_of(error)))
+        raise
+
+
+async def _commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
     line = replace(_line(turn, done), files=await outgoing_of(turn.workspace, turn.inbound.message_id))
     encoded = encode_line(line)
     await turn.workspace.write([FileContent(PATH, APPEND, LEDGER_MODE, [encoded], append=True)])
@@ -168,7 +183,11 @@ async def commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
     await _check(turn, capture)
     reader = turn.packs or pack_reader(turn.engine, turn.stores, SessionId(turn.lease.head.session_id))
     state = await absorb(capture, turn.state, turn.workspace, turn.engine.policy, reader)
-    state = await _seal(turn, capture, state, complete=True)
+    try:
+        state = await _seal(turn, capture, state, complete=True)
+    except OutliveError as error:
+        turn.engine.telemetry.event(TranscriptNotWritten("commit", fault_of(error)))
+        raise
     head = committed(
         turn.lease.head,
         line,

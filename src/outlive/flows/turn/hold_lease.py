@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from outlive.core.keys import SessionId, head_key
 from outlive.core.packs import PackName, pack_name
 from outlive.core.sessions import Head, decode_head, encode_head, settled
+from outlive.core.telemetry import FenceRefused
 from outlive.core.turns import lease_renewal
 from outlive.errors import LeaseLost, NotFound, Unavailable, VersionConflict
 from outlive.flows.engine import Engine
@@ -70,6 +71,7 @@ class Lease:
             try:
                 await self._table.delete(self._row.key, expected=At(self._row.version, self._row.fence))
             except VersionConflict as error:
+                self._engine.telemetry.event(FenceRefused(self.fence, "remove"))
                 raise LeaseLost from error
             self._engine.tally.moved(self.head, None, self._engine.clock.now())
 
@@ -83,9 +85,13 @@ class Lease:
         """
         async with self.writing:
             head = change(self.head)
-            self._row = await write_settled(
-                self._table, self._row, encode_head(head), lease, head.expires_at, self._engine.clock
-            )
+            try:
+                self._row = await write_settled(
+                    self._table, self._row, encode_head(head), lease, head.expires_at, self._engine.clock
+                )
+            except LeaseLost:
+                self._engine.telemetry.event(FenceRefused(self.fence, "write"))
+                raise
             self._engine.tally.moved(self.head, head, self._engine.clock.now())
             self.head = head
             self.dirty = self.dirty and head.clean_fence < self.fence

@@ -30,6 +30,11 @@ class RunningTurns:
         """The session's turn, if this process runs one."""
         return self._turns.get((tenant, session_id))
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._turns)
+
     @contextmanager
     def entered(self, tenant: Tenant, session_id: SessionId, turn: RunningTurn) -> Iterator[RunningTurn]:
         """Have it found while the block runs."""

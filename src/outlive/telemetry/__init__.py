@@ -1,0 +1,1 @@
+"""Where telemetry goes: Prometheus, CloudWatch, structured logs, OpenTelemetry."""
