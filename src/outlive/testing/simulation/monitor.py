@@ -193,8 +193,6 @@ class Monitor:
         """A worker gives a message back because it believes that its session's lease has passed."""
         name, fence = HELD.get()
         belief = self.sessions.get(name)
-        if by.cut_off_until:
-            return  # an outage outlasted the retries, so nobody could read back whether an own renewal had landed
         if belief and name in reason and belief.fence == fence and not belief.broken and not belief.erased:
             self.fail("a lease taken for lost", f"{by.name} holds session {name} under fence {fence}: {reason}")
 

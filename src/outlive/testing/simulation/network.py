@@ -22,9 +22,6 @@ LOCAL = ("workspace", "workspaces", "agent")
 """What a process calls on its own machine: no reply of it is lost, and no partition is in between."""
 
 REMOTE = ("lost reply", "late", "slow reply")
-NEVER_LATE = ("table.delete",)
-"""A delete that arrives after its record was removed and made anew would find the same version number again: tables
-count from 1 once more. What no condition on one record can tell apart is not simulated; see docs/simulation.md."""
 
 
 @dataclass(slots=True)
@@ -60,7 +57,7 @@ class Weather:
     def _noted(self, kind: str, place: str, name: str) -> str:
         is_local = name.partition(".")[0] in LOCAL
         told = f"{place} {kind}"
-        if told in self.scenario.muted or (is_local and kind in REMOTE) or (kind == "late" and name in NEVER_LATE):
+        if told in self.scenario.muted or (is_local and kind in REMOTE):
             return ""
         self.injected.append(told)
         self.kinds[kind] += 1

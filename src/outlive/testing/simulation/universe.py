@@ -17,6 +17,7 @@ from outlive.errors import OutliveError, RateLimited, Unavailable
 from outlive.flows.accept_message import accept_message
 from outlive.flows.delivery.retry_outbox import retry_outboxes
 from outlive.flows.engine import Engine, Policy
+from outlive.flows.fresh_records import FreshRecords
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.flows.turn.share_dictionary import Dictionaries
@@ -128,7 +129,7 @@ class Universe:
             objects = HotObjects(objects, wrap(LyingCache(servers), "cache", network), clock)
         agent = SimulatedAgent(process, self.monitor, clock, self.random, loses_lines=scenario.torn_transcripts)
         return Engine(
-            table=wrap(SimulatedTable(servers, process), "table", network),
+            table=FreshRecords(wrap(SimulatedTable(servers, process), "table", network), self.random.getrandbits),
             objects=objects,
             queue=wrap(SimulatedQueue(servers, process), "queue", network),
             workspaces=wrap(
