@@ -51,7 +51,8 @@ class Table(Protocol):
 
         `Absent` and the record exists: `AlreadyExists`. `At` and version or fence differ, or there is no record:
         `VersionConflict`. A new record is at version 1 and at the fence that `Absent` names, 0 by default; `Hold` on
-        create takes the lease with a fence one higher, on update it prolongs it under the same fence. `Free` clears owner and expiry and keeps the fence.
+        create takes the lease with a fence one higher, on update it prolongs it under the same fence. `Free` clears
+        owner and expiry and keeps the fence.
         """
         ...
 

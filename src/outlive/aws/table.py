@@ -132,9 +132,7 @@ class DynamoTable:
     async def close(self) -> None:
         await self._stack.aclose()
 
-    async def _create(
-        self, key: str, body: bytes, fence: int, lease: LeaseChange, expires_at: float | None
-    ) -> Row:
+    async def _create(self, key: str, body: bytes, fence: int, lease: LeaseChange, expires_at: float | None) -> Row:
         owner, until = (lease.owner, lease.until) if isinstance(lease, Hold) else (None, 0.0)
         row = Row(key, body, 1, fence + (owner is not None), owner, until, expires_at)
         async with translated(self._what):

@@ -14,9 +14,11 @@ from outlive.core.manifests import refs_from_json, refs_json
 from outlive.core.packs import PackRef
 from outlive.errors import Corrupt, SchemaTooNew
 
-SCHEMA = 2
+SCHEMA = 3
+SCHEMA_WITHOUT_FORMER = 2
+"""Still written for heads that no key has left, and for keys that have left no session: older workers can read it."""
 SCHEMA_WITHOUT_APPROVALS = 1
-"""Still written for a head that has none: older workers of a mixed fleet can read it."""
+"""Still written for a head that has none of these either."""
 ANSWERED_WINDOW = 64
 SESSION_TTL = 25 * 86400.0
 """Sliding, in seconds: the original design's 25 days."""
@@ -102,6 +104,8 @@ class Head:
     """The tool call that waits for a person."""
     lifted_rules: tuple[str, ...] = ()
     """Rules that no longer ask in this session."""
+    left: tuple[str, ...] = ()
+    """Digests of the keys that have been pointed elsewhere: who came by one reads its mapping again."""
 
     @property
     def expires_at(self) -> float:
@@ -130,10 +134,12 @@ def encode_head(head: Head) -> bytes:
     }
     if head.approval or head.lifted_rules:
         fields |= {
-            "schema": SCHEMA,
+            "schema": SCHEMA_WITHOUT_FORMER,
             "approval": approval_json(head.approval),
             "lifted_rules": head.lifted_rules,
         }
+    if head.left:
+        fields |= {"schema": SCHEMA, "left": head.left}
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -165,6 +171,7 @@ def _head_from(fields: Mapping[str, Any], name: str) -> Head:
             summary=Summary(**fields["summary"]),
             approval=approval_from_json(fields.get("approval")),
             lifted_rules=tuple(fields.get("lifted_rules", ())),
+            left=tuple(fields.get("left", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise Corrupt(
@@ -203,26 +210,42 @@ _PLAIN = (
     "session_id", "key", "created_at", "updated_at", "version", "agent_session_id", "profile", "prompt_version",
     "clean_fence", "lineage", "ledger_size", "answered_until", "region", "last_active_region",
 )  # fmt: skip
-_FIELDS = {*_PLAIN, "schema", "packs", "answered", "outbox", "summary", "approval", "lifted_rules"}
+_FIELDS = {*_PLAIN, "schema", "packs", "answered", "outbox", "summary", "approval", "lifted_rules", "left"}
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A session that a key has pointed at before."""
+
+    session_id: SessionId
+    closed_at: float | None = None
+    """When it was made sure that no turn of the key runs in it, or can begin there, any more; None: not yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyMapping:
-    """One session key's pointer: the seven fields of the original design."""
+    """One session key's pointer: the seven fields of the original design, and where it has pointed before."""
 
     session_key: str
     session_id: SessionId
+    """Empty when it points nowhere: its session was erased, and there are former ones."""
     chat_id: str
     thread_id: str
     created_at: float
     updated_at: float
     ttl: float
     """When it runs out, epoch seconds. Refreshed at most once a day; the head's own expiry is the exact one."""
+    former: tuple[Former, ...] = ()
+    """Oldest first; one that was closed long ago is left out."""
 
 
 def encode_mapping(mapping: KeyMapping) -> bytes:
     """The mapping as stored."""
-    return json.dumps({"schema": SCHEMA, **asdict(mapping)}, separators=(",", ":")).encode()
+    fields = {"schema": SCHEMA_WITHOUT_FORMER, **asdict(mapping)}
+    former = fields.pop("former")
+    if former:
+        fields |= {"schema": SCHEMA, "former": [list(each.values()) for each in former]}
+    return json.dumps(fields, separators=(",", ":")).encode()
 
 
 def decode_mapping(body: bytes, name: str) -> KeyMapping:
@@ -233,7 +256,8 @@ def decode_mapping(body: bytes, name: str) -> KeyMapping:
             raise SchemaTooNew(
                 f"session mapping {name} is newer than this outlive.", fix="Upgrade outlive on this worker."
             )
-        return KeyMapping(**fields)
+        former = tuple(Former(*each) for each in fields.pop("former", ()))
+        return KeyMapping(**fields, former=former)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Corrupt(f"record {name} is not a session mapping.", fix="Restore the table from a backup.") from error
 

@@ -1,7 +1,7 @@
 """A table whose records tell themselves from those that had their keys before.
 
-A record that is removed and made anew begins at version 1 again, so a delete or a write that was sent to the old one and
-arrives late would find what it expects. No backend keeps tombstones for that: the new record begins under a fencing
+A record that is removed and made anew begins at version 1 again, so a delete or a write that was sent to the old one
+and arrives late would find what it expects. No backend keeps tombstones for that: the new record begins under a fencing
 token that nobody has used, and every condition names the token.
 """
 

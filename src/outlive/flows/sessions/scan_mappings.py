@@ -23,6 +23,11 @@ class Pointer:
     row: Row
     mapping: KeyMapping
 
+    def sessions(self) -> set[SessionId]:
+        """The session it points at; the former ones where it points nowhere."""
+        nowhere = {each.session_id for each in self.mapping.former}
+        return {self.mapping.session_id} if self.mapping.session_id else nowhere
+
 
 async def scan_mappings(engine: Engine, stores: TenantStores) -> list[Pointer]:
     """All of them, expired ones included; `Corrupt` names one that cannot be read."""
@@ -33,6 +38,11 @@ async def scan_mappings(engine: Engine, stores: TenantStores) -> list[Pointer]:
 async def pointers_to(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[Pointer]:
     """The mappings that point at this session."""
     return [each for each in await scan_mappings(engine, stores) if each.mapping.session_id == session_id]
+
+
+async def pointers_to_erase(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[Pointer]:
+    """The mappings that go with this session: those that point at it, and those that point nowhere any more."""
+    return [each for each in await scan_mappings(engine, stores) if session_id in each.sessions()]
 
 
 async def remove_row(engine: Engine, stores: TenantStores, row: Row) -> bool:

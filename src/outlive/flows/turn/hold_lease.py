@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from outlive.core.keys import SessionId, head_key
 from outlive.core.packs import PackName, pack_name
-from outlive.core.sessions import Head, decode_head, encode_head, settled
+from outlive.core.sessions import Former, Head, decode_head, encode_head, settled
 from outlive.core.turns import lease_renewal
 from outlive.errors import LeaseLost, NotFound, Unavailable, VersionConflict
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
 from outlive.protocols import Absent, At, Clock, Free, Hold, Keep, LeaseChange, Row, Table
-
 
 MOST_UNANSWERED = 8
 """Own writes that may have landed unseen before a lease is given up: a request can be on its way for long."""
@@ -44,6 +43,8 @@ class Lease:
         self.head = decode_head(row.body, row.key)
         self.dirty = row.fence > self.head.clean_fence + 1
         """A holder before this one did not end in order: it may have left flushes."""
+        self.former: tuple[Former, ...] = ()
+        """Sessions that the key it was taken by has left, all closed to it: they may have answered its message."""
 
     @property
     def fence(self) -> int:

@@ -19,7 +19,7 @@ CALL_FAULTS = ("error", "lost reply", "late", "delay", "slow reply", "crash befo
 """What can become of one awaited call."""
 DISTURBANCES = ("crash", "reboot", "disk lost", "pause", "partition", "full disk", "terminate")
 """What can befall a whole worker."""
-OPERATIONS = ("sweep", "rewind", "fork", "erase")
+OPERATIONS = ("sweep", "rewind", "fork", "erase", "new", "link", "unlink")
 """What an operator does meanwhile."""
 
 
