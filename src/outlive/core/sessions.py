@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from itertools import accumulate
 from typing import Any
 
@@ -130,7 +130,7 @@ def encode_head(head: Head) -> bytes:
         "packs": refs_json(head.packs),
         "answered": _window_json(head.answered),
         "outbox": [_pending_json(pending) for pending in head.outbox],
-        "summary": asdict(head.summary),
+        "summary": {name: getattr(head.summary, name) for name in _SUMMARY},
     }
     if head.approval or head.lifted_rules:
         fields |= {
@@ -210,6 +210,7 @@ _PLAIN = (
     "session_id", "key", "created_at", "updated_at", "version", "agent_session_id", "profile", "prompt_version",
     "clean_fence", "lineage", "ledger_size", "answered_until", "region", "last_active_region",
 )  # fmt: skip
+_SUMMARY = tuple(field.name for field in fields(Summary))
 _FIELDS = {*_PLAIN, "schema", "packs", "answered", "outbox", "summary", "approval", "lifted_rules", "left"}
 
 

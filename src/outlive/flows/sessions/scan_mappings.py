@@ -23,10 +23,9 @@ class Pointer:
     row: Row
     mapping: KeyMapping
 
-    def sessions(self) -> set[SessionId]:
-        """The session it points at; the former ones where it points nowhere."""
-        nowhere = {each.session_id for each in self.mapping.former}
-        return {self.mapping.session_id} if self.mapping.session_id else nowhere
+    def named(self) -> set[SessionId]:
+        """The session it points at, and those it has pointed at."""
+        return {self.mapping.session_id, *(each.session_id for each in self.mapping.former)} - {SessionId("")}
 
 
 async def scan_mappings(engine: Engine, stores: TenantStores) -> list[Pointer]:
@@ -41,8 +40,8 @@ async def pointers_to(engine: Engine, stores: TenantStores, session_id: SessionI
 
 
 async def pointers_to_erase(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[Pointer]:
-    """The mappings that go with this session: those that point at it, and those that point nowhere any more."""
-    return [each for each in await scan_mappings(engine, stores) if session_id in each.sessions()]
+    """The mappings that name this session: those that point at it, or have pointed at it."""
+    return [each for each in await scan_mappings(engine, stores) if session_id in each.named()]
 
 
 async def remove_row(engine: Engine, stores: TenantStores, row: Row) -> bool:

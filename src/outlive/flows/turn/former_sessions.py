@@ -91,20 +91,22 @@ async def _close(engine: Engine, stores: TenantStores, key: SessionKey, session_
 
 
 async def unpoint_key(engine: Engine, stores: TenantStores, row: Row, session_id: SessionId) -> bool:
-    """Remove the mapping of a session that is going; False when it has changed or is gone.
+    """Take a session that is going out of a mapping; False when that has changed or is gone.
 
-    While there is a former session left the mapping stays for a while and points nowhere: the key's messages may have
-    been answered there.
+    One that points at it is removed. While there is a former session left it stays for a while and points nowhere: the
+    key's messages may have been answered there.
     """
     mapping = decode_mapping(row.body, row.key)
-    former = [each for each in mapping.former if each.session_id != session_id]
-    kept = tuple([each for each in former if await _exists(engine, stores, each.session_id)])
-    if not kept:
+    former = tuple(each for each in mapping.former if each.session_id != session_id)
+    after = replace(mapping, former=former)
+    if mapping.session_id in (session_id, ""):
+        now = engine.clock.now()
+        kept = tuple([each for each in former if await _exists(engine, stores, each.session_id)])
+        after = replace(mapping, session_id=SessionId(""), updated_at=now, ttl=now + FORMER_TTL, former=kept)
+    if not (after.session_id or after.former):
         return await remove_row(engine, stores, row)
-    now = engine.clock.now()
-    nowhere = replace(mapping, session_id=SessionId(""), updated_at=now, ttl=now + FORMER_TTL, former=kept)
     try:
-        await write_mapping(stores, nowhere, row)
+        await write_mapping(stores, after, row)
     except VersionConflict:
         return False
     return True

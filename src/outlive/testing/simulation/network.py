@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -55,7 +56,7 @@ class Weather:
         return "", spice
 
     def _noted(self, kind: str, place: str, name: str) -> str:
-        is_local = name.partition(".")[0] in LOCAL
+        is_local = _is_local(name)
         told = f"{place} {kind}"
         if told in self.scenario.muted or (is_local and kind in REMOTE):
             return ""
@@ -80,7 +81,7 @@ class Network:
     async def __call__(self, name: str, arguments: tuple[object, ...], call: Callable[[], Awaitable[T]], /) -> T:
         process, weather = self._process, self._weather
         process.check_alive()
-        is_local = name.partition(".")[0] in LOCAL
+        is_local = _is_local(name)
         if not is_local and self._is_cut_off():
             weather.kinds["partition"] += 1
             await asyncio.sleep(0.5)
@@ -100,7 +101,8 @@ class Network:
         return result
 
     def _is_cut_off(self) -> bool:
-        return self._process.cut_off_until > asyncio.get_running_loop().time()
+        until = self._process.cut_off_until
+        return until > 0 and until > asyncio.get_running_loop().time()
 
     def _tell(self, name: str, arguments: tuple[object, ...], outcome: str, kind: str) -> None:
         first = arguments[0] if arguments and isinstance(arguments[0], str) else ""
@@ -149,6 +151,11 @@ class Network:
 
         context.run(CURRENT.set, None)
         asyncio.get_running_loop().create_task(arrive(), context=context)
+
+
+@cache
+def _is_local(name: str) -> bool:
+    return name.partition(".")[0] in LOCAL
 
 
 def _outage(name: str, what: str) -> Unavailable:

@@ -83,6 +83,8 @@ class Scenario:
     """Whether the queue delivers twice and in any order."""
     torn_transcripts: bool = False
     """Whether the agent's lines may be lost between it and the disk."""
+    crowded: bool = False
+    """Whether one turn of a tenant may run at a time, on all workers together."""
     max_packs: int = 6
     flush_seconds: float = 2.0
     muted: frozenset[str] = frozenset()
@@ -105,6 +107,7 @@ def make_scenario(seed: int) -> Scenario:
         hot_tier=random.random() < 0.3,
         loose_queue=random.random() < 0.3,
         torn_transcripts=random.random() < 0.1,
+        crowded=random.random() < 0.15,
         max_packs=random.choice((3, 4, 6, 24)),
         flush_seconds=random.choice((0.5, 2.0, 2.0, 8.0)),
     )

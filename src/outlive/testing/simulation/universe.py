@@ -12,6 +12,7 @@ from typing import Any
 
 from outlive.core.messages import Inbound
 from outlive.core.packs import Dictionary
+from outlive.core.quotas import Quotas
 from outlive.core.turns import CrashPolicy
 from outlive.errors import OutliveError, RateLimited, Unavailable
 from outlive.flows.accept_message import accept_message
@@ -155,6 +156,7 @@ class Universe:
             grace_seconds=5.0,
             handover_reserve_seconds=5.0,
             stop_poll_seconds=7.0,
+            quotas=Quotas(max_concurrent_turns=1 if scenario.crowded else None),
         )
 
     # ------------------------------------------------------------------------------------ workers
