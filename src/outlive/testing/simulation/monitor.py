@@ -192,6 +192,12 @@ class Monitor:
         if old != new and old in self.sessions and self.sessions[old].answered and not self.sessions[old].erased:
             self.fail("a conversation was left behind", f"{after.key} points at {new}, and {old} has turns")
 
+    def _unpointed(self, row: Row) -> None:
+        """A mapping goes with its session only."""
+        belief = self.sessions.get(decode_mapping(row.body, row.key).session_id)
+        if belief is not None and belief.answered and not belief.erased:
+            self.fail("a conversation was left behind", f"{row.key} is gone, and its session has turns")
+
     def given_up_for_lost(self, by: Process, reason: str) -> None:
         """A worker gives a message back because it believes that its session's lease has passed."""
         name, fence = HELD.get()
@@ -202,6 +208,8 @@ class Monitor:
     def row_removed(self, row: Row) -> None:
         """A record is gone."""
         _, kind, name = row.key.split("/", 2)
+        if kind == "key":
+            self._unpointed(row)
         if kind == "head" and not self.sessions[name].erased and self.sessions[name].answered:
             self.fail("a session vanished", f"session {name} had {len(self.sessions[name].answered)} turns")
 

@@ -193,6 +193,7 @@ class Universe:
                 process.paused_until = now + disturbance.seconds
             case "partition":
                 process.cut_off_until = now + disturbance.seconds
+                process.is_deaf = int(disturbance.at * 1000) % 2 == 1
             case "full disk":
                 process.disk.full = True
                 await asyncio.sleep(disturbance.seconds)
