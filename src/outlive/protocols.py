@@ -50,8 +50,9 @@ class Table(Protocol):
         """Replace the whole record in one conditional write and return it as written.
 
         `Absent` and the record exists: `AlreadyExists`. `At` and version or fence differ, or there is no record:
-        `VersionConflict`. `Hold` on create takes the lease with fence 1; on update it prolongs it under the same
-        fence. `Free` clears owner and expiry and keeps the fence.
+        `VersionConflict`. A new record is at version 1 and at the fence that `Absent` names, 0 by default; `Hold` on
+        create takes the lease with a fence one higher, on update it prolongs it under the same fence. `Free` clears
+        owner and expiry and keeps the fence.
         """
         ...
 

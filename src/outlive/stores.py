@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from outlive.clock import SystemClock
 from outlive.databases import Databases, open_broadcast, open_hot_cache, open_key_ring, open_scoped
 from outlive.errors import Invalid
+from outlive.flows.fresh_records import FreshRecords
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.objects.objects import UrlObjects
 from outlive.protocols import Broadcast, Clock, Objects, Queue, Table, TenantKeys
@@ -32,7 +34,8 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     """Open all of them; `stack` closes what was opened. `Invalid` names a URL that is of no use."""
     clock = SystemClock()
     databases = Databases(stack)
-    table, objects = await _open_two(settings, databases, clock, stack)
+    plain, objects = await _open_two(settings, databases, clock, stack)
+    table = FreshRecords(plain, secrets.randbits)
     queue = await databases.queue(settings.queue_url, clock)
     cache = await open_hot_cache(settings.hot, clock)
     if cache is not None:

@@ -96,7 +96,7 @@ def test_a_head_reads_back(head: Head) -> None:
 
 def test_every_field_of_a_head_is_stored() -> None:
     """The stored head holds every field of `Head` under its own name, and its schema."""
-    full = replace(EMPTY, options=SessionOptions("opus"))
+    full = replace(EMPTY, lifted_rules=("Bash",), left=("digest",), options=SessionOptions("opus"))
     assert json.loads(encode_head(full)).keys() == {"schema", *(field.name for field in fields(Head))}
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from outlive.errors import LeaseLost
+from outlive.errors import LeaseLost, Unavailable
 from outlive.flows.run_turn import run_turn
-from outlive.flows.turn.hold_lease import Busy, Lease, acquire
-from outlive.protocols import TextPart
+from outlive.flows.turn.hold_lease import Busy, Lease, acquire, release_quietly
+from outlive.memory.table import MemoryTable
+from outlive.protocols import Row, TextPart
 from outlive.testing.clock import SkewedClock
 from tests.engine.conftest import KEY
 
@@ -161,3 +162,76 @@ async def test_a_renewal_that_waits_for_a_commit_does_not_undo_it(world) -> None
         await asyncio.sleep(0)
     await asyncio.gather(commit, renewal)
     assert (lease.head.version, (await world.head()).version) == (7, 7)
+
+
+class _Outages(MemoryTable):
+    """A table whose writes go wrong, one after the other, as they are told to."""
+
+    def __init__(self, world) -> None:
+        super().__init__(world.server)
+        self.next: list[str] = []
+
+    async def write(self, key: str, body: bytes, **rest) -> Row:
+        what = self.next.pop(0) if self.next and key.startswith("acme/head/") else ""
+        if what == "nothing sent":
+            raise Unavailable("cut off")
+        row = await super().write(key, body, **rest)
+        if what == "reply lost":
+            raise Unavailable("the reply was lost")
+        return row
+
+
+OUTAGE = ["reply lost", "nothing sent", "nothing sent", "nothing sent"]
+"""A write that lands unseen, and then an outage that outlasts the tries."""
+
+
+async def _held(world) -> tuple[Lease, _Outages]:
+    await world.turn(world.worker("w1"), "one")
+    table = _Outages(world)
+    engine = replace(world.worker("w1"), table=table)
+    lease = await acquire(engine, engine.stores("acme").table, (await world.head()).session_id)
+    assert isinstance(lease, Lease)
+    return lease, table
+
+
+@pytest.mark.promise("P1")
+async def test_a_renewal_that_landed_unseen_costs_nothing(world) -> None:
+    """After a renewal whose reply was lost and an outage longer than the retries, the live lease commits as ever."""
+    lease, table = await _held(world)
+    table.next = list(OUTAGE)
+    with pytest.raises(Unavailable):
+        await lease.renew()
+    await lease.commit(replace(lease.head, prompt_version="two"))
+    await lease.release()
+    assert (await world.head()).prompt_version == "two"
+    assert await world.lease_owner() is None
+
+
+@pytest.mark.promise("P1")
+async def test_a_commit_that_landed_unseen_is_not_written_over(world) -> None:
+    """A commit whose reply was lost in an outage stays when the lease is given back, and no other one replaces it."""
+    lease, table = await _held(world)
+    before = lease.head
+    table.next = list(OUTAGE)
+    with pytest.raises(Unavailable):
+        await lease.commit(replace(before, version=2))
+    with pytest.raises(LeaseLost):
+        await lease.commit(replace(before, version=2, prompt_version="another"))
+    await release_quietly(lease)
+    head = await world.head()
+    assert (head.version, head.prompt_version) == (2, before.prompt_version)
+    assert await world.lease_owner() is None
+
+
+@pytest.mark.promise("P4")
+async def test_a_lease_that_passed_in_an_outage_is_lost(world) -> None:
+    """When somebody else took the session during the outage, reading back finds that, and nothing is written."""
+    lease, table = await _held(world)
+    table.next = list(OUTAGE)
+    with pytest.raises(Unavailable):
+        await lease.renew()
+    world.clock.advance(61)
+    await world.turn(world.worker("w2"), "two")
+    with pytest.raises(LeaseLost):
+        await lease.commit(replace(lease.head, prompt_version="stale"))
+    assert (await world.head()).version == 2

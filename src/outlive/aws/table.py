@@ -60,8 +60,8 @@ class DynamoTable:
         check_body(key, body)
         check_lease(lease)
         match expected:
-            case Absent():
-                return await self._create(key, body, lease, expires_at)
+            case Absent(fence):
+                return await self._create(key, body, fence, lease, expires_at)
             case At():
                 return await self._update(key, body, expected, lease, expires_at)
             case _:
@@ -132,9 +132,9 @@ class DynamoTable:
     async def close(self) -> None:
         await self._stack.aclose()
 
-    async def _create(self, key: str, body: bytes, lease: LeaseChange, expires_at: float | None) -> Row:
+    async def _create(self, key: str, body: bytes, fence: int, lease: LeaseChange, expires_at: float | None) -> Row:
         owner, until = (lease.owner, lease.until) if isinstance(lease, Hold) else (None, 0.0)
-        row = Row(key, body, 1, int(owner is not None), owner, until, expires_at)
+        row = Row(key, body, 1, fence + (owner is not None), owner, until, expires_at)
         async with translated(self._what):
             try:
                 await self._client.put_item(

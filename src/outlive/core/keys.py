@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NewType
 from urllib.parse import quote, unquote
@@ -104,6 +105,7 @@ def check_part(field: str, value: str, limit: int = MAX_PART_BYTES) -> None:
         raise Invalid(f"{field} is {len(value.encode())} bytes long.", fix=f"Use {limit} bytes at most.")
 
 
+@lru_cache(maxsize=1024)
 def quote_part(part: str) -> str:
     """One storage-key segment: percent-encoded, never `.` or `..`, never with a separator."""
     quoted = quote(part, safe="").replace("~", "%7E")

@@ -18,7 +18,7 @@ class Row:
     version: int
     """1 when created, +1 with every write and every acquire."""
     fence: int
-    """The fencing token: +1 each time the lease passes, 0 when it was never taken."""
+    """The fencing token: +1 each time the lease passes; what `Absent` said when it was never taken."""
     owner: str | None
     """Who holds the lease; None when it is free."""
     until: float
@@ -30,6 +30,13 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Absent:
     """The caller believes that there is no such record."""
+
+    fence: int = 0
+    """Where the new record's fencing token begins, one higher with `Hold`.
+
+    A number nobody has used tells the record from one of the same key that was removed before: versions begin at 1
+    again, and a request for the old one may still be on its way.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from itertools import accumulate
 from typing import Any
 
@@ -16,10 +16,11 @@ from outlive.core.session_options import NO_OPTIONS, SessionOptions, options_fro
 from outlive.errors import Corrupt, SchemaTooNew
 
 SCHEMA = 3
-SCHEMA_WITHOUT_OPTIONS = 2
+SCHEMA_WITHOUT_FORMER = 2
+"""Still written for heads without options that no key has left, and for keys that have left no session: older workers
+of a mixed fleet can read it."""
 SCHEMA_WITHOUT_APPROVALS = 1
-"""Both still written for a head that has none: older workers of a mixed fleet can read it."""
-MAPPING_SCHEMA = 2
+"""Still written for a head that has none of these either."""
 ANSWERED_WINDOW = 64
 SESSION_TTL = 25 * 86400.0
 """Sliding, in seconds: the original design's 25 days."""
@@ -106,6 +107,8 @@ class Head:
     lifted_rules: tuple[str, ...] = ()
     """Rules that no longer ask in this session."""
     options: SessionOptions = NO_OPTIONS
+    left: tuple[str, ...] = ()
+    """Digests of the keys that have been pointed elsewhere: who came by one reads its mapping again."""
 
     @property
     def expires_at(self) -> float:
@@ -130,16 +133,18 @@ def encode_head(head: Head) -> bytes:
         "packs": refs_json(head.packs),
         "answered": _window_json(head.answered),
         "outbox": [_pending_json(pending) for pending in head.outbox],
-        "summary": asdict(head.summary),
+        "summary": {name: getattr(head.summary, name) for name in _SUMMARY},
     }
     if head.approval or head.lifted_rules or head.options != NO_OPTIONS:
         fields |= {
-            "schema": SCHEMA_WITHOUT_OPTIONS,
+            "schema": SCHEMA_WITHOUT_FORMER,
             "approval": approval_json(head.approval),
             "lifted_rules": head.lifted_rules,
         }
     if head.options != NO_OPTIONS:
         fields |= {"schema": SCHEMA, "options": options_json(head.options)}
+    if head.left:
+        fields |= {"schema": SCHEMA, "left": head.left}
     return json.dumps(fields, separators=(",", ":")).encode()
 
 
@@ -172,6 +177,7 @@ def _head_from(fields: Mapping[str, Any], name: str) -> Head:
             approval=approval_from_json(fields.get("approval")),
             lifted_rules=tuple(fields.get("lifted_rules", ())),
             options=options_from_json(fields.get("options", {})),
+            left=tuple(fields.get("left", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Corrupt(
@@ -210,37 +216,55 @@ _PLAIN = (
     "session_id", "key", "created_at", "updated_at", "version", "agent_session_id", "profile", "prompt_version",
     "clean_fence", "lineage", "ledger_size", "answered_until", "region", "last_active_region",
 )  # fmt: skip
-_FIELDS = {*_PLAIN, "schema", "packs", "answered", "outbox", "summary", "approval", "lifted_rules", "options"}
+_SUMMARY = tuple(field.name for field in fields(Summary))
+_FIELDS = {*_PLAIN, "schema", "packs", "answered", "outbox", "summary", "approval", "lifted_rules", "options", "left"}
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """A session that a key has pointed at before."""
+
+    session_id: SessionId
+    closed_at: float | None = None
+    """When it was made sure that no turn of the key runs in it, or can begin there, any more; None: not yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyMapping:
-    """One session key's pointer: the seven fields of the original design."""
+    """One session key's pointer: the seven fields of the original design, and where it has pointed before."""
 
     session_key: str
     session_id: SessionId
+    """Empty when it points nowhere: its session was erased, and there are former ones."""
     chat_id: str
     thread_id: str
     created_at: float
     updated_at: float
     ttl: float
     """When it runs out, epoch seconds. Refreshed at most once a day; the head's own expiry is the exact one."""
+    former: tuple[Former, ...] = ()
+    """Oldest first; one that was closed long ago is left out."""
 
 
 def encode_mapping(mapping: KeyMapping) -> bytes:
     """The mapping as stored."""
-    return json.dumps({"schema": MAPPING_SCHEMA, **asdict(mapping)}, separators=(",", ":")).encode()
+    fields = {"schema": SCHEMA_WITHOUT_FORMER, **asdict(mapping)}
+    former = fields.pop("former")
+    if former:
+        fields |= {"schema": SCHEMA, "former": [list(each.values()) for each in former]}
+    return json.dumps(fields, separators=(",", ":")).encode()
 
 
 def decode_mapping(body: bytes, name: str) -> KeyMapping:
     """A mapping from its stored form; `Corrupt` or `SchemaTooNew` name the record."""
     try:
         fields = json.loads(body)
-        if fields.pop("schema") > MAPPING_SCHEMA:
+        if fields.pop("schema") > SCHEMA:
             raise SchemaTooNew(
                 f"session mapping {name} is newer than this outlive.", fix="Upgrade outlive on this worker."
             )
-        return KeyMapping(**fields)
+        former = tuple(Former(*each) for each in fields.pop("former", ()))
+        return KeyMapping(**fields, former=former)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Corrupt(f"record {name} is not a session mapping.", fix="Restore the table from a backup.") from error
 

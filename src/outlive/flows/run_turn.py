@@ -11,7 +11,6 @@ from outlive.core.approvals import Refused
 from outlive.core.ledger import PATH, LedgerLine, find_message
 from outlive.core.messages import Inbound, check_inbound, whole_text
 from outlive.core.quotas import Refusal
-from outlive.core.sessions import Head
 from outlive.core.turns import Adopt, Continue, Known, New, Start, Unsure, after_crash, look_up
 from outlive.errors import AgentFailed, Corrupt, LeaseLost, NotFound, OutliveError
 from outlive.flows.deliver_reply import deliver_pending
@@ -21,7 +20,7 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.trace import Trace
 from outlive.flows.turn.admit_turn import Admitted, admitted, count_for_others, refused
 from outlive.flows.turn.answer_approval import lifted_rules, not_taken, verdict, with_answer
-from outlive.flows.turn.answered_elsewhere import answered_elsewhere
+from outlive.flows.turn.answered_elsewhere import answered_elsewhere, may_be_elsewhere
 from outlive.flows.turn.chosen_options import chosen_model
 from outlive.flows.turn.commit_turn import TurnOnDisk, adopt, commit, flush_last, flush_while
 from outlive.flows.turn.fetch_files import fetch_files
@@ -199,16 +198,19 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy | HandedOver:
             return allowed
         tell_taken_over(engine, lease, flushes)
         plan = Start() if isinstance(allowed, Refusal) else plan
-        asked = replace(asked, allowed=allowed, inbound=_to_run(lease.head, inbound, plan))
+        asked = replace(asked, allowed=allowed, inbound=_to_run(lease, inbound, plan))
         return await _in_workspace(asked, plan, search=isinstance(known, Unsure))
 
 
-def _to_run(head: Head, inbound: Inbound, plan: Start | Continue) -> Inbound:
+def _to_run(lease: Lease, inbound: Inbound, plan: Start | Continue) -> Inbound:
     """The message with what is joined to it: as a dead worker began it, or without what has been answered since."""
     if isinstance(plan, Continue):
         return as_begun(inbound, plan.flush.message)
-    if head.approval is not None:
-        return replace(inbound, joined=())  # the message may answer the open question: the next one is for itself
+    head = lease.head
+    if head.approval is not None or may_be_elsewhere(lease, inbound):
+        # The message may answer the open question, or the others may be answered in a session that the key has left:
+        # each is for itself.
+        return replace(inbound, joined=())
     new = (each for each in inbound.joined if isinstance(look_up(head, each.message_id, inbound.sent_at), New))
     return replace(inbound, joined=tuple(new))
 

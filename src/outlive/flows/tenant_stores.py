@@ -44,7 +44,7 @@ class _TenantTable:
         self, key: str, body: bytes, *, expected: Expected, lease: LeaseChange, expires_at: float | None
     ) -> Row:
         row = await self._table.write(self._prefix + key, body, expected=expected, lease=lease, expires_at=expires_at)
-        return replace(row, key=key)
+        return _renamed(row, key)
 
     async def acquire(self, key: str, owner: str, *, now: float, until: float) -> Row | None:
         return self._strip(await self._table.acquire(self._prefix + key, owner, now=now, until=until))
@@ -55,7 +55,7 @@ class _TenantTable:
     async def scan(self, prefix: str, *, after: str = "", limit: int = 100) -> Sequence[Row]:
         start = self._prefix + after if after else ""
         rows = await self._table.scan(self._prefix + prefix, after=start, limit=limit)
-        return [replace(row, key=row.key.removeprefix(self._prefix)) for row in rows]
+        return [_renamed(row, row.key.removeprefix(self._prefix)) for row in rows]
 
     async def ping(self) -> None:
         await self._table.ping()
@@ -64,7 +64,11 @@ class _TenantTable:
         """Nothing: who opened the table closes it."""
 
     def _strip(self, row: Row | None) -> Row | None:
-        return row and replace(row, key=row.key.removeprefix(self._prefix))
+        return row and _renamed(row, row.key.removeprefix(self._prefix))
+
+
+def _renamed(row: Row, key: str) -> Row:
+    return Row(key, row.body, row.version, row.fence, row.owner, row.until, row.expires_at)
 
 
 class _TenantObjects:

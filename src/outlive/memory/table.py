@@ -70,10 +70,10 @@ class MemoryTable:
     def _believed(self, key: str, expected: Expected) -> Row:
         row = self._server.rows.get(key)
         match expected:
-            case Absent():
+            case Absent(fence):
                 if row is not None:
                     raise AlreadyExists(f"There is a record {key!r} already.")
-                return Row(key, b"", version=0, fence=0, owner=None, until=0.0, expires_at=None)
+                return Row(key, b"", version=0, fence=fence, owner=None, until=0.0, expires_at=None)
             case At(version, fence):
                 if row is None or (row.version, row.fence) != (version, fence):
                     raise VersionConflict(f"The record {key!r} is not at version {version}, fence {fence}.")
@@ -93,6 +93,6 @@ def _with_lease(row: Row, lease: LeaseChange, *, created: bool) -> Row:
         case Free():
             return replace(row, owner=None, until=0.0)
         case Hold(owner, until):
-            return replace(row, owner=owner, until=until, fence=1 if created else row.fence)
+            return replace(row, owner=owner, until=until, fence=row.fence + created)
         case _:
             assert_never(lease)

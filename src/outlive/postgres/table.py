@@ -40,8 +40,8 @@ class PostgresTable:
         check_lease(lease)
         values = {"key": key.encode(), "body": body, "expires_at": expires_at}
         match expected:
-            case Absent():
-                row = await self._create(values, lease)
+            case Absent(fence):
+                row = await self._create({**values, "fence": fence}, lease)
                 if row is None:
                     raise AlreadyExists(f"There is a record {key!r} already.")
             case At(version, fence):
@@ -83,9 +83,10 @@ class PostgresTable:
         if self._owned:
             await self._database.close()
 
-    async def _create(self, values: Values, lease: LeaseChange) -> Row | None:
+    async def _create(self, values: Mapping[str, Any], lease: LeaseChange) -> Row | None:
         owner, until = (lease.owner.encode(), lease.until) if isinstance(lease, Hold) else (None, 0.0)
-        leased = {**values, "fence": int(owner is not None), "owner": owner, "until": until}
+        fence = values["fence"] + (owner is not None)
+        leased = {**values, "fence": fence, "owner": owner, "until": until}
         return _first(await self._database.rows(sql.CREATE_RECORD, leased))
 
     async def _update(self, values: Values, lease: LeaseChange) -> Row | None:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text
 from outlive.errors import AlreadyExists, NotFound, VersionConflict
@@ -44,8 +44,8 @@ class SqliteTable:
 
         def work(connection: sqlite3.Connection) -> Row:
             match expected:
-                case Absent():
-                    _create(connection, values, lease)
+                case Absent(fence):
+                    _create(connection, {**values, "fence": fence}, lease)
                 case At(version, fence):
                     _update(connection, {**values, "version": version, "fence": fence}, lease)
                 case _:
@@ -104,9 +104,10 @@ def _read_back(connection: sqlite3.Connection, key: str) -> Row:
     return Row(*connection.execute(sql.READ_RECORD, {"key": key}).fetchone())
 
 
-def _create(connection: sqlite3.Connection, values: Values, lease: LeaseChange) -> None:
+def _create(connection: sqlite3.Connection, values: Mapping[str, Any], lease: LeaseChange) -> None:
     owner, until = (lease.owner, lease.until) if isinstance(lease, Hold) else (None, 0.0)
-    leased = {**values, "fence": int(owner is not None), "owner": owner, "until": until}
+    fence = values["fence"] + (owner is not None)
+    leased = {**values, "fence": fence, "owner": owner, "until": until}
     if not connection.execute(sql.CREATE_RECORD, leased).rowcount:
         raise AlreadyExists(f"There is a record {values['key']!r} already.")
 

@@ -74,6 +74,26 @@ class CompareAndSet(TableContract):
         assert await other.read("k") is None
         assert (await create(other, "k", b"two")).version == 1
 
+    async def test_a_new_record_begins_at_the_fence_it_is_given(self, table: Table, other: Table) -> None:
+        """A creator names the fence; held at once it is one higher, and acquired later it rises from there."""
+        row = await table.write("k", b"", expected=Absent(fence=1 << 52), lease=Keep(), expires_at=None)
+        assert (row.version, row.fence) == (1, 1 << 52)
+        assert await other.read("k") == row
+        held = await table.write("h", b"", expected=Absent(fence=6), lease=Hold("a", NOW), expires_at=None)
+        taken = await take(other, "h", "b")
+        assert taken is not None
+        assert (held.fence, taken.fence) == (7, 8)
+
+    async def test_a_late_delete_leaves_a_record_made_anew_alone(self, table: Table, other: Table) -> None:
+        """A delete for a record that has gone misses its successor of the same version, made under another fence."""
+        first = await table.write("k", b"one", expected=Absent(fence=11), lease=Keep(), expires_at=None)
+        at = At(first.version, first.fence)
+        await table.delete("k", expected=at)
+        second = await table.write("k", b"two", expected=Absent(fence=12), lease=Keep(), expires_at=None)
+        with pytest.raises(VersionConflict):
+            await other.delete("k", expected=at)
+        assert await table.read("k") == second
+
     async def test_one_of_32_creators_wins(self, table: Table, other: Table) -> None:
         """Of 32 concurrent creators on two handles one succeeds, and what it wrote stays."""
         tries = [create((table, other)[n % 2], "k", b"%d" % n) for n in range(32)]

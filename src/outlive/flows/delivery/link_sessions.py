@@ -21,7 +21,6 @@ from outlive.core.links import (
     tidy_code,
     wrong_once_more,
 )
-from outlive.core.sessions import decode_mapping
 from outlive.errors import AlreadyExists, Conflict, Invalid, NotFound, Refused
 from outlive.flows.change_record import change_record
 from outlive.flows.delivery.audit import AuditEntry, note_deed
@@ -30,7 +29,6 @@ from outlive.flows.retry import retrying
 from outlive.flows.sessions.scan_mappings import pointers_to
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.find_session import find_head, find_session, point_key, start_anew
-from outlive.flows.turn.move_key import note_move
 from outlive.protocols import Absent, At, Free
 
 GUESSES = 5
@@ -83,9 +81,6 @@ async def redeem_link(engine: Engine, key: SessionKey, text: str, *, by: str = "
         raise Invalid("this link code is for another channel or chat.", fix="Redeem it there; ask for a new one.")
     await find_head(engine, stores, found.session_id)
     row = await stores.table.read(mapping_key(key))
-    before = decode_mapping(row.body, row.key).session_id if row else None
-    if before is not None and before != found.session_id:
-        await note_move(engine, stores, key, before)
     await point_key(engine, stores, key, found.session_id, row)
     await _note(engine, stores, "link.redeemed", key, found.session_id, by, with_key=found.session_key)
     return found.session_id

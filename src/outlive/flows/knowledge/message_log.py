@@ -35,7 +35,8 @@ from outlive.flows.list_all import ROWS, list_all
 from outlive.flows.retry import PAUSES, put_once, retrying
 from outlive.flows.sessions.scan_mappings import remove_row
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.find_session import DAY, find_head
+from outlive.flows.turn.find_session import find_head
+from outlive.flows.turn.former_sessions import DAY
 from outlive.flows.turn.take_session import take_session
 from outlive.protocols import Absent, At, Expected, Keep, ObjectInfo, Row
 

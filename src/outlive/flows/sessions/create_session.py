@@ -16,11 +16,11 @@ from outlive.flows.knowledge.carry_messages import put_messages
 from outlive.flows.knowledge.message_log import delete_messages
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.erase_session import emptied
-from outlive.flows.sessions.scan_mappings import remove_row
 from outlive.flows.sessions.walk_history import list_packs
 from outlive.flows.sessions.write_tree import NewFile, PackParts, put_files, store_tree
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.find_session import DAY, find_head, point_key
+from outlive.flows.turn.find_session import find_head, point_key
+from outlive.flows.turn.former_sessions import DAY, unpoint_key
 from outlive.flows.turn.hold_lease import Lease, create, renewed
 from outlive.protocols import Row
 
@@ -88,7 +88,12 @@ async def free_mapping(engine: Engine, stores: TenantStores, key: SessionKey) ->
     name = mapping_key(key)
     row = await retrying(lambda: stores.table.read(name), engine.clock)
     mapping = decode_mapping(row.body, row.key) if row else None
-    if mapping and mapping.ttl + DAY > engine.clock.now() and await _exists(engine, stores, mapping.session_id):
+    if (
+        mapping
+        and mapping.session_id
+        and mapping.ttl + DAY > engine.clock.now()
+        and await _exists(engine, stores, mapping.session_id)
+    ):
         raise AlreadyExists(f"session key {key} has session {mapping.session_id} already.", fix="Choose another key.")
     return row
 
@@ -121,4 +126,4 @@ async def _take_back(engine: Engine, stores: TenantStores, keys: Sequence[Sessio
 async def _unpoint(engine: Engine, stores: TenantStores, key: SessionKey, session_id: SessionId) -> None:
     row = await retrying(lambda: stores.table.read(mapping_key(key)), engine.clock)
     if row is not None and decode_mapping(row.body, row.key).session_id == session_id:
-        await remove_row(engine, stores, row)
+        await unpoint_key(engine, stores, row, session_id)

@@ -142,7 +142,8 @@ async def _erase_all(
 async def _by_session(engine: Engine, stores: TenantStores) -> Mapping[SessionId, list[Pointer]]:
     pointers: dict[SessionId, list[Pointer]] = defaultdict(list)
     for each in await scan_mappings(engine, stores):
-        pointers[each.mapping.session_id].append(each)
+        for session_id in each.named():
+            pointers[session_id].append(each)
     return pointers
 
 

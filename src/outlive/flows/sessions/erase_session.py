@@ -20,11 +20,12 @@ from outlive.flows.progress import Progress, unwatched
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.find_tasks import tasks_of
 from outlive.flows.sessions.list_sessions import is_held
-from outlive.flows.sessions.scan_mappings import Pointer, pointers_to, remove_row
+from outlive.flows.sessions.scan_mappings import Pointer, pointers_to_erase, remove_row
 from outlive.flows.sessions.session_notes import session_notes
 from outlive.flows.sessions.sweep_session import conversations_of, remove_from, remove_objects
 from outlive.flows.sessions.walk_history import list_packs
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.former_sessions import unpoint_key
 from outlive.flows.turn.hold_lease import Lease, release_quietly, renewed
 from outlive.flows.turn.keep_debug import debug_objects
 from outlive.flows.turn.keep_trace import trace_row
@@ -115,9 +116,9 @@ async def erase_session(
     found: list[Found] = []
     for _ in range(ROUNDS):
         lease = await take_for_erase(engine, stores, session_id, force=force)
-        pointers = await pointers_to(engine, stores, session_id)
+        pointers = await pointers_to_erase(engine, stores, session_id)
         found.append(await erase_held(engine, stores, session_id, lease, pointers, progress=progress))
-        left = await look(engine, stores, session_id, await pointers_to(engine, stores, session_id))
+        left = await look(engine, stores, session_id, await pointers_to_erase(engine, stores, session_id))
         if not any(left.sizes().values()):
             break
     local = await wipe_local(engine, stores, session_id)
@@ -245,7 +246,7 @@ async def _files(workspace: Workspace) -> Sequence[FileStat]:
 
 async def _remove(engine: Engine, stores: TenantStores, found: Found, progress: Progress) -> None:
     for pointer in found.pointers:
-        await remove_row(engine, stores, pointer.row)
+        await unpoint_key(engine, stores, pointer.row, found.session_id)
     for row in (*found.tasks, *found.notes, *([found.trace] if found.trace else [])):
         await remove_row(engine, stores, row)
     await remove_objects(engine, stores, [info.key for info in (*found.packs, *found.logs)], progress)

@@ -161,7 +161,8 @@ async def _has_something(engine: Engine, stores: TenantStores, session_id: Sessi
 async def _keys(engine: Engine, stores: TenantStores) -> dict[SessionId, list[str]]:
     keys: dict[SessionId, list[str]] = {}
     for each in await scan_mappings(engine, stores):
-        keys.setdefault(each.mapping.session_id, []).append(each.mapping.session_key)
+        if each.mapping.session_id:
+            keys.setdefault(each.mapping.session_id, []).append(each.mapping.session_key)
     return keys
 
 

@@ -39,7 +39,7 @@ async def sessions_of_user(
     for each in await scan_mappings(engine, stores):
         key = parse_session_key(each.mapping.session_key)
         if key.chat_id == chat_id and channel in (None, key.channel):
-            found.add(each.mapping.session_id)
+            found |= {each.mapping.session_id} - {SessionId("")}
     return sorted(found)
 
 

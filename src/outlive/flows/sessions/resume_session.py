@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from outlive.core.keys import SessionId, SessionKey, mapping_key
-from outlive.core.sessions import Head, decode_mapping
+from outlive.core.sessions import Head
 from outlive.errors import NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
 from outlive.flows.turn.find_session import find_head, point_key
-from outlive.flows.turn.move_key import note_move
 
 
 async def resume_session(engine: Engine, key: SessionKey, session_id: SessionId) -> Head:
     """Point the key at a session that was made for it; `NotFound` for any other, which chats must not reach.
 
-    What the key pointed at is noted, so that a message that was answered there is not run again here.
+    What the key pointed at becomes a former session of it, so a message that was answered there is not run again here.
     """
     stores = engine.stores(key.tenant)
     head = await find_head(engine, stores, session_id)
     if head.key != str(key):
         raise NotFound("that session is not one of this chat.", fix="/sessions lists them.")
     row = await retrying(lambda: stores.table.read(mapping_key(key)), engine.clock)
-    before = decode_mapping(row.body, row.key).session_id if row else session_id
-    if before != session_id:
-        await note_move(engine, stores, key, before)
     await point_key(engine, stores, key, session_id, row)
     return head

@@ -23,6 +23,10 @@ class Pointer:
     row: Row
     mapping: KeyMapping
 
+    def named(self) -> set[SessionId]:
+        """The session it points at, and those it has pointed at."""
+        return {self.mapping.session_id, *(each.session_id for each in self.mapping.former)} - {SessionId("")}
+
 
 async def scan_mappings(engine: Engine, stores: TenantStores) -> list[Pointer]:
     """All of them, expired ones included; `Corrupt` names one that cannot be read."""
@@ -33,6 +37,11 @@ async def scan_mappings(engine: Engine, stores: TenantStores) -> list[Pointer]:
 async def pointers_to(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[Pointer]:
     """The mappings that point at this session."""
     return [each for each in await scan_mappings(engine, stores) if each.mapping.session_id == session_id]
+
+
+async def pointers_to_erase(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[Pointer]:
+    """The mappings that name this session: those that point at it, or have pointed at it."""
+    return [each for each in await scan_mappings(engine, stores) if session_id in each.named()]
 
 
 async def remove_row(engine: Engine, stores: TenantStores, row: Row) -> bool:

@@ -16,10 +16,9 @@ from outlive.flows.list_all import scan_all
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.scan_mappings import remove_row
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.move_key import MOVED
 from outlive.protocols import Row
 
-EXPIRING = (STOPS, LIVE, UNDELIVERED, LINKS, TRIES, MOVED, AUDIT, RESULTS, HITS, REQUESTS)
+EXPIRING = (STOPS, LIVE, UNDELIVERED, LINKS, TRIES, AUDIT, RESULTS, HITS, REQUESTS)
 
 
 async def session_notes(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[Row]:

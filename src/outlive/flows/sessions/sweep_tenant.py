@@ -25,7 +25,7 @@ from outlive.flows.sessions.session_notes import sweep_notes
 from outlive.flows.sessions.sweep_session import GRACE, remove_objects, sweep_session
 from outlive.flows.sessions.walk_history import list_packs
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.find_session import DAY
+from outlive.flows.turn.former_sessions import DAY
 from outlive.flows.turn.hold_lease import release_quietly
 from outlive.flows.turn.keep_debug import debug_objects
 from outlive.flows.turn.share_memory import unnamed_contents

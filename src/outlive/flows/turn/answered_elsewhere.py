@@ -1,51 +1,54 @@
-"""A message that was answered in the session its key pointed at before is not run again in the one it points at now."""
+"""A message that was answered in a session its key has left is not run again in the one it points at now."""
 
 from __future__ import annotations
 
-import json
-
 from outlive.core.keys import SessionId
-from outlive.core.ledger import LedgerLine
+from outlive.core.ledger import LedgerLine, find_message
 from outlive.core.messages import Inbound
-from outlive.core.turns import Known, look_up
+from outlive.core.sessions import Head
+from outlive.core.turns import CLOCK_MARGIN, Known, New, look_up
 from outlive.errors import NotFound
 from outlive.flows.delivery.remember_outbox import remember_outbox
 from outlive.flows.engine import Engine
-from outlive.flows.retry import retrying
+from outlive.flows.sessions.walk_history import at_latest
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.find_session import find_head
 from outlive.flows.turn.hold_lease import Lease
-from outlive.flows.turn.move_key import moved_key
-from outlive.flows.turn.read_ledger import read_line
+from outlive.flows.turn.read_ledger import read_ledger, read_line
+
+
+def may_be_elsewhere(lease: Lease, inbound: Inbound) -> list[SessionId]:
+    """The former sessions in which the message may have its turn, newest first.
+
+    They are closed to its key, so only a message from before that can: one that is newer by more than clocks differ
+    cannot.
+    """
+    former = reversed(lease.former)
+    return [each.session_id for each in former if inbound.sent_at < (each.closed_at or 0.0) + CLOCK_MARGIN]
 
 
 async def answered_elsewhere(engine: Engine, stores: TenantStores, lease: Lease, inbound: Inbound) -> LedgerLine | None:
-    """The answer that the message had in the session its key pointed at before; a pending reply goes out from there.
+    """The answer that the message had in a session its key has left; a pending reply goes out from there.
 
-    Looked up only for a message older than this session or than the key's way to it, or one of a linked key: one table
-    read then. A message that has just made its session needs none.
+    One table read for each such session, for an hour after the key has left it; none for a key that has never moved.
     """
-    head = lease.head
-    is_first_turn = lease.fence == 1
-    if is_first_turn or (inbound.sent_at >= max(head.created_at, lease.pointed_at) and head.key == str(inbound.key)):
-        return None
-    row = await retrying(lambda: stores.table.read(moved_key(inbound.key)), engine.clock)
-    if row is None:
-        return None
-    before, moved_at = json.loads(row.body)
-    if inbound.sent_at > moved_at or before == head.session_id:
-        return None
-    return await _line(engine, stores, SessionId(before), inbound)
+    for session_id in may_be_elsewhere(lease, inbound):
+        try:
+            line = await at_latest(engine, stores, session_id, lambda head: _line(engine, stores, head, inbound))
+        except NotFound:  # erased, or its time is over
+            continue
+        if line is not None:
+            return line
+    return None
 
 
-async def _line(engine: Engine, stores: TenantStores, session_id: SessionId, inbound: Inbound) -> LedgerLine | None:
-    try:
-        head = await find_head(engine, stores, session_id)
-    except NotFound:
-        return None
+async def _line(engine: Engine, stores: TenantStores, head: Head, inbound: Inbound) -> LedgerLine | None:
     known = look_up(head, inbound.message_id, inbound.sent_at)
-    if not isinstance(known, Known):
+    if isinstance(known, New):
         return None
-    if head.outbox:
-        await remember_outbox(engine, stores.tenant, session_id, engine.clock.now())
-    return await read_line(engine, stores, head, known.answered.offset)
+    if isinstance(known, Known):
+        line: LedgerLine | None = await read_line(engine, stores, head, known.answered.offset)
+    else:
+        line = find_message(await read_ledger(engine, stores, head), inbound.message_id)
+    if line is not None and head.outbox:
+        await remember_outbox(engine, stores.tenant, head.session_id, engine.clock.now())
+    return line

@@ -5,23 +5,23 @@ from __future__ import annotations
 from contextlib import suppress
 
 from outlive.core.keys import SessionId, SessionKey, head_key, mapping_key
-from outlive.core.sessions import SESSION_TTL, Head, KeyMapping, decode_head, decode_mapping, encode_mapping
-from outlive.errors import Conflict, Corrupt, NotFound, Unavailable, VersionConflict
+from outlive.core.sessions import SESSION_TTL, Head, KeyMapping, decode_head, decode_mapping
+from outlive.errors import Conflict, Corrupt, NotFound, Refused, Unavailable, VersionConflict
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.former_sessions import DAY, close_former, former_sessions, has_left, write_mapping
 from outlive.flows.turn.hold_lease import Busy, Lease, acquire, create, release_quietly
-from outlive.flows.turn.move_key import note_move
-from outlive.protocols import Absent, At, Keep, Row
+from outlive.protocols import Row
 
-DAY = 86400.0
+ATTEMPTS = 5
 
 
 async def find_mapping(engine: Engine, stores: TenantStores, key: SessionKey) -> KeyMapping | None:
     """The mapping of a key, or None when there is none or its time is over. A read error is an error, never None."""
     row = await _mapping_row(engine, stores, key)
     mapping = decode_mapping(row.body, row.key) if row else None
-    return mapping if mapping and mapping.ttl + DAY > engine.clock.now() else None
+    return mapping if mapping and _points(engine, mapping) else None
 
 
 async def find_head(engine: Engine, stores: TenantStores, session_id: SessionId) -> Head:
@@ -45,32 +45,82 @@ async def find_session(engine: Engine, stores: TenantStores, key: SessionKey) ->
 
 async def hold_session(engine: Engine, stores: TenantStores, key: SessionKey, profile: str) -> Lease | Busy:
     """The lease of the session behind a key, which is made when there is none or its time is over."""
-    row = await _mapping_row(engine, stores, key)
-    if row is None or decode_mapping(row.body, row.key).ttl + DAY <= engine.clock.now():
-        return await _make(engine, stores, key, profile, row)
-    mapping = decode_mapping(row.body, row.key)
-    try:
-        lease = await acquire(engine, stores.table, mapping.session_id)
-    except NotFound as error:
-        raise Corrupt(
-            f"session {mapping.session_id} of key {key} has lost its head.",
-            fix="Restore the table from a backup, or start a new session with /new.",
-        ) from error
+    for _ in range(ATTEMPTS):
+        row = await _mapping_row(engine, stores, key)
+        if row is None:
+            return await _make(engine, stores, key, profile, row)
+        with suppress(Conflict):  # it was re-pointed while its former sessions were closed
+            held = await _hold(engine, stores, key, profile, row)
+            if held is not None:
+                return held
+    return Busy(f"session key {key} passes from session to session")
+
+
+async def _hold(engine: Engine, stores: TenantStores, key: SessionKey, profile: str, row: Row) -> Lease | Busy | None:
+    """The lease of the session behind the mapping that was read; None when the mapping has to be read again."""
+    settled = await close_former(engine, stores, key, row)
+    if isinstance(settled, Busy):
+        return settled
+    mapping = decode_mapping(settled.body, settled.key)
+    lease = await _acquire(engine, stores, mapping) if _points(engine, mapping) else None
     if isinstance(lease, Busy):
         return lease
-    if lease.head.expires_at <= engine.clock.now():
-        await release_quietly(lease)
-        return await _make(engine, stores, key, profile, row)
-    lease.pointed_at = mapping.updated_at
-    await _refresh(engine, stores, key, mapping, row)
+    if lease is None or lease.head.expires_at <= engine.clock.now():
+        if lease is not None:
+            await release_quietly(lease)
+        return await _make_behind(engine, stores, key, profile, settled)
+    if has_left(lease.head, key) and not await _is_as_read(engine, stores, settled, lease):
+        return None
+    lease.former = mapping.former
+    await _refresh(engine, stores, key, mapping, settled)
     return lease
+
+
+async def _acquire(engine: Engine, stores: TenantStores, mapping: KeyMapping) -> Lease | Busy:
+    try:
+        return await acquire(engine, stores.table, mapping.session_id)
+    except NotFound as error:
+        raise Corrupt(
+            f"session {mapping.session_id} of key {mapping.session_key} has lost its head.",
+            fix="Restore the table from a backup, or start a new session with /new.",
+        ) from error
+
+
+async def _make_behind(
+    engine: Engine, stores: TenantStores, key: SessionKey, profile: str, row: Row
+) -> Lease | Busy | None:
+    """A session in the place of one that is over; None, for that one has to be closed to the key first."""
+    lease = await _make(engine, stores, key, profile, row)
+    if isinstance(lease, Lease):
+        await lease.release()
+        return None
+    return lease
+
+
+async def _is_as_read(engine: Engine, stores: TenantStores, row: Row, lease: Lease) -> bool:
+    """Whether the mapping has not changed, so that the key that once left is back; otherwise the lease is given back.
+
+    From here on whoever points it elsewhere has to wait for this lease, or to take it, before anything is run there.
+    """
+    try:
+        now = await retrying(lambda: stores.table.read(row.key), engine.clock)
+    except BaseException:
+        await release_quietly(lease)
+        raise
+    if now is not None and (now.version, now.fence) == (row.version, row.fence):
+        return True
+    await release_quietly(lease)
+    return False
+
+
+def _points(engine: Engine, mapping: KeyMapping) -> bool:
+    """Whether it points anywhere, and its time is not over."""
+    return bool(mapping.session_id) and mapping.ttl + DAY > engine.clock.now()
 
 
 async def start_anew(engine: Engine, stores: TenantStores, key: SessionKey, profile: str) -> SessionId:
     """Point the key at a fresh session (`/new`); the old one stays and can be found by its id."""
     row = await _mapping_row(engine, stores, key)
-    if row is not None:
-        await note_move(engine, stores, key, decode_mapping(row.body, row.key).session_id)
     made = await _make(engine, stores, key, profile, row)
     if isinstance(made, Busy):
         raise VersionConflict(f"session key {key} was re-pointed by somebody else just now.", fix="Try again.")
@@ -81,14 +131,15 @@ async def start_anew(engine: Engine, stores: TenantStores, key: SessionKey, prof
 async def point_key(
     engine: Engine, stores: TenantStores, key: SessionKey, session_id: SessionId, row: Row | None
 ) -> None:
-    """Write the mapping over `row`, the one that was read; `Conflict` when it has changed since."""
+    """Write the mapping over `row`, the one that was read; `Conflict` when it has changed since.
+
+    The session that it pointed at before becomes a former one, which is closed to the key before its next turn.
+    """
     now = engine.clock.now()
-    created = decode_mapping(row.body, row.key).created_at if row else now
-    mapping = KeyMapping(str(key), session_id, key.chat_id, key.thread_id, created, now, now + SESSION_TTL)
-    expected = At(row.version, row.fence) if row else Absent()
-    await stores.table.write(
-        mapping_key(key), encode_mapping(mapping), expected=expected, lease=Keep(), expires_at=mapping.ttl + DAY
-    )
+    before = decode_mapping(row.body, row.key) if row else None
+    created, former = before.created_at if before else now, former_sessions(before, session_id, now)
+    mapping = KeyMapping(str(key), session_id, key.chat_id, key.thread_id, created, now, now + SESSION_TTL, former)
+    await write_mapping(stores, mapping, row)
 
 
 async def _make(engine: Engine, stores: TenantStores, key: SessionKey, profile: str, row: Row | None) -> Lease | Busy:
@@ -104,7 +155,7 @@ async def _make(engine: Engine, stores: TenantStores, key: SessionKey, profile: 
     except Conflict:
         await lease.remove()
         return await hold_session(engine, stores, key, profile)
-    except Unavailable:
+    except (Unavailable, Refused):
         await release_quietly(lease)
         raise
     return lease

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from outlive.core.keys import SessionId, head_key
 from outlive.core.packs import PackName, pack_name
-from outlive.core.sessions import Head, decode_head, encode_head, settled
+from outlive.core.sessions import Former, Head, decode_head, encode_head, settled
 from outlive.core.telemetry import FenceRefused
 from outlive.core.turns import lease_renewal
 from outlive.errors import LeaseLost, NotFound, Unavailable, VersionConflict
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
 from outlive.protocols import Absent, At, Clock, Free, Hold, Keep, LeaseChange, Row, Table
+
+MOST_UNANSWERED = 8
+"""Own writes that may have landed unseen before a lease is given up: a request can be on its way for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,14 @@ class Lease:
         self._owner = owner
         self._engine = engine
         self.writing = asyncio.Lock()
+        self._in_doubt = False
+        """A write of ours had no answer, and may have landed or land yet."""
         self._sequence = 0
         self.head = decode_head(row.body, row.key)
         self.dirty = row.fence > self.head.clean_fence + 1
         """A holder before this one did not end in order: it may have left flushes."""
-        self.pointed_at = 0.0
-        """When the key that led here was last written; 0 where nobody asked."""
+        self.former: tuple[Former, ...] = ()
+        """Sessions that the key it was taken by has left, all closed to it: they may have answered its message."""
 
     @property
     def fence(self) -> int:
@@ -54,7 +59,7 @@ class Lease:
 
     async def commit(self, head: Head) -> None:
         """Move the head, if version and fence are still ours; `LeaseLost` otherwise, and nothing has changed."""
-        await self._write(lambda _: head, Keep())
+        await self._write(self._only_over_known(head), Keep())
 
     async def renew(self) -> None:
         """Prolong the lease."""
@@ -63,38 +68,83 @@ class Lease:
 
     async def release(self, head: Head | None = None) -> None:
         """Give the session back, and write `head` in the same step."""
-        await self._write(lambda written: self._settled(head or written), Free())
+        change = self._only_over_known(head) if head else lambda written: written
+        await self._write(lambda written: self._settled(change(written)), Free())
 
     async def remove(self) -> None:
         """Delete the head; `LeaseLost` when it is no longer ours."""
-        async with self.writing:
+
+        async def delete() -> None:
             try:
                 await self._table.delete(self._row.key, expected=At(self._row.version, self._row.fence))
             except VersionConflict as error:
                 self._engine.telemetry.event(FenceRefused(self.fence, "remove"))
                 raise LeaseLost from error
+
+        async with self.writing:
+            await self._if_ours(delete)
             self._engine.tally.moved(self.head, None, self._engine.clock.now())
 
     def _settled(self, head: Head) -> Head:
         return head if self.dirty else settled(head, self.fence)
+
+    def _only_over_known(self, head: Head) -> Callable[[Head], Head]:
+        """This head, made from the one known now: a commit of ours that landed unseen is not to be written over."""
+        known = self.head
+
+        def change(written: Head) -> Head:
+            if written != known:
+                raise LeaseLost(f"session {self._row.key} has moved on by a commit that had no answer.")
+            return head
+
+        return change
 
     async def _write(self, change: Callable[[Head], Head], lease: LeaseChange) -> None:
         """One write at a time, and each from the head as the one before it left it.
 
         A renewal that took the head before it waited for a commit would write the old one over it.
         """
-        async with self.writing:
+
+        async def write() -> None:
             head = change(self.head)
+            self._row = await write_settled(
+                self._table, self._row, encode_head(head), lease, head.expires_at, self._engine.clock
+            )
+            self._moved_to(head)
+
+        async with self.writing:
             try:
-                self._row = await write_settled(
-                    self._table, self._row, encode_head(head), lease, head.expires_at, self._engine.clock
-                )
+                await self._if_ours(write)
             except LeaseLost:
                 self._engine.telemetry.event(FenceRefused(self.fence, "write"))
                 raise
-            self._engine.tally.moved(self.head, head, self._engine.clock.now())
-            self.head = head
-            self.dirty = self.dirty and head.clean_fence < self.fence
+
+    async def _if_ours(self, write: Callable[[], Awaitable[None]]) -> None:
+        """`write()`, and again when an own earlier write, whose reply was lost, has come before it."""
+        for _ in range(MOST_UNANSWERED):
+            try:
+                return await write()
+            except LeaseLost:
+                if not (self._in_doubt and await self._has_landed()):
+                    raise
+            except BaseException:
+                self._in_doubt = True
+                raise
+        raise LeaseLost(f"session {self._row.key} does not come to rest.")
+
+    async def _has_landed(self) -> bool:
+        """Whether the record is ahead of us by a write of our own: only the holder writes under its fence and name."""
+        row = await retrying(lambda: self._table.read(self._row.key), self._engine.clock)
+        if row is None or (row.fence, row.owner) != (self._row.fence, self._owner) or row.version == self._row.version:
+            return False
+        self._row = row
+        self._moved_to(decode_head(row.body, row.key))
+        return True
+
+    def _moved_to(self, head: Head) -> None:
+        self._engine.tally.moved(self.head, head, self._engine.clock.now())
+        self.head = head
+        self.dirty = self.dirty and head.clean_fence < self.fence
 
 
 async def write_settled(

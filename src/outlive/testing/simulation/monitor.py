@@ -85,7 +85,7 @@ class Monitor:
         if kind == "undelivered":
             self._note_given_up(name)
         if kind == "key" and before is not None:
-            self._pointed(before, after)
+            self._pointed(by, before, after)
         if kind != "head":
             return
         belief = self.sessions.setdefault(name, SessionBelief(tenant))
@@ -184,23 +184,32 @@ class Monitor:
         belief.erased = True
         self.forgotten |= {place for place, turn in self.committed.items() if turn.session_id == name}
 
-    def _pointed(self, before: Row, after: Row) -> None:
+    def _pointed(self, by: Process, before: Row, after: Row) -> None:
+        """An operator may begin anew or link keys; whoever only runs turns may not."""
+        if by.name.startswith("operator"):
+            return
         old, new = (decode_mapping(row.body, row.key).session_id for row in (before, after))
         if old != new and old in self.sessions and self.sessions[old].answered and not self.sessions[old].erased:
             self.fail("a conversation was left behind", f"{after.key} points at {new}, and {old} has turns")
+
+    def _unpointed(self, row: Row) -> None:
+        """A mapping goes with its session only."""
+        belief = self.sessions.get(decode_mapping(row.body, row.key).session_id)
+        if belief is not None and belief.answered and not belief.erased:
+            self.fail("a conversation was left behind", f"{row.key} is gone, and its session has turns")
 
     def given_up_for_lost(self, by: Process, reason: str) -> None:
         """A worker gives a message back because it believes that its session's lease has passed."""
         name, fence = HELD.get()
         belief = self.sessions.get(name)
-        if by.cut_off_until:
-            return  # an outage outlasted the retries, so nobody could read back whether an own renewal had landed
         if belief and name in reason and belief.fence == fence and not belief.broken and not belief.erased:
             self.fail("a lease taken for lost", f"{by.name} holds session {name} under fence {fence}: {reason}")
 
     def row_removed(self, row: Row) -> None:
         """A record is gone."""
         _, kind, name = row.key.split("/", 2)
+        if kind == "key":
+            self._unpointed(row)
         if kind == "head" and not self.sessions[name].erased and self.sessions[name].answered:
             self.fail("a session vanished", f"session {name} had {len(self.sessions[name].answered)} turns")
 

@@ -9,21 +9,20 @@ from typing import Any
 from unittest.mock import patch
 
 from outlive.core import turns
-from outlive.core.keys import Tenant, head_key
 from outlive.core.packs import PackName, pack_name
-from outlive.core.sessions import Head, decode_mapping, encode_head
+from outlive.core.sessions import Head
 from outlive.core.turns import New, Unsure
-from outlive.errors import LeaseLost, NotFound, Unavailable, VersionConflict
-from outlive.flows import deliver_reply, engine, run_turn, work_queue
+from outlive.errors import LeaseLost, Unavailable, VersionConflict
+from outlive.flows import deliver_reply, run_turn, work_queue
 from outlive.flows.delivery import retry_outbox
+from outlive.flows.fresh_records import FreshRecords
 from outlive.flows.retry import retrying
-from outlive.flows.sessions import erase_session, rewind_session, sweep_session
-from outlive.flows.tenant_stores import open_stores
-from outlive.flows.turn import capture_tree, commit_turn, find_session, hold_lease
+from outlive.flows.turn import capture_tree, commit_turn, hold_lease
 from outlive.flows.turn.hold_lease import Lease
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.memory.table import MemoryTable
 from outlive.protocols import At, Reply
+from outlive.testing.simulation import session_mutations
 from outlive.testing.simulation.disks import SimulatedWorkspace
 from outlive.testing.simulation.histories import History, run_history
 from outlive.testing.simulation.monitor import answer_to
@@ -123,13 +122,11 @@ def _never_released() -> AbstractContextManager[Any]:
 
 
 def _stale_renewal() -> AbstractContextManager[Any]:
+    real = Lease._write
+
     async def write(self: Any, change: Any, lease: Any) -> None:
         head = change(self.head)
-        async with self.writing:
-            self._row = await hold_lease.write_settled(
-                self._table, self._row, encode_head(head), lease, head.expires_at, self._engine.clock
-            )
-            self.head = head
+        await real(self, lambda _: head, lease)
 
     return patch.object(Lease, "_write", write)
 
@@ -160,6 +157,20 @@ def _no_read_back() -> AbstractContextManager[Any]:
         return await retrying(attempt, clock)
 
     return patch.object(hold_lease, "write_settled", write)
+
+
+def _landed_writes_not_known() -> AbstractContextManager[Any]:
+    async def has_landed(_lease: Lease) -> bool:
+        return False
+
+    return patch.object(Lease, "_has_landed", has_landed)
+
+
+def _made_anew_as_before() -> AbstractContextManager[Any]:
+    async def write(self: Any, key: str, body: bytes, **rest: Any) -> Any:
+        return await self._table.write(key, body, **rest)
+
+    return patch.object(FreshRecords, "write", write)
 
 
 # ---------------------------------------------------------------------------------- packs and objects
@@ -290,73 +301,6 @@ def _waiting_replies_forgotten() -> AbstractContextManager[Any]:
     return patch.object(deliver_reply, "remember_outbox", forget)
 
 
-# --------------------------------------------------------------------------------- sessions and tenants
-
-
-def _sweep_without_grace() -> AbstractContextManager[Any]:
-    async def disowned(_engine: Any, _stores: Any, _head: Any, leftovers: Any) -> Any:
-        return leftovers
-
-    return patch.object(sweep_session, "_disowned", disowned)
-
-
-def _sweep_keeps_only_newest() -> AbstractContextManager[Any]:
-    async def unneeded(_engine: Any, _stores: Any, head: Head, packs: Any) -> Any:
-        newest = head.packs[-1].name if head.packs else ""
-        return 1, {name: info for name, info in packs.items() if name != newest}
-
-    return patch.object(sweep_session, "_unneeded", unneeded)
-
-
-def _erase_in_the_wrong_order() -> AbstractContextManager[Any]:
-    return patch.object(erase_session, "emptied", lambda _engine, head: head)
-
-
-def _rewind_takes_the_ledger_back() -> AbstractContextManager[Any]:
-    return patch.object(rewind_session, "PATH", "no such path")
-
-
-@contextmanager
-def _read_error_is_absence() -> Iterator[None]:
-    real = hold_lease.acquire
-
-    async def once(call: Any, _clock: Any) -> Any:
-        return await call()
-
-    async def hold(given: Any, stores: Any, key: Any, profile: str) -> Any:
-        row = await find_session._mapping_row(given, stores, key)
-        if row is not None:
-            session_id = decode_mapping(row.body, row.key).session_id
-            try:
-                with patch.object(hold_lease, "retrying", once):
-                    return await real(given, stores.table, session_id)
-            except (Unavailable, NotFound):
-                pass
-        return await find_session._make(given, stores, key, profile, row)
-
-    with patch.object(run_turn, "hold_session", hold):
-        yield
-
-
-def _tenants_share() -> AbstractContextManager[Any]:
-    def shared(table: Any, objects: Any, tenant: str) -> Any:  # noqa: ARG001
-        return open_stores(table, objects, Tenant("acme"))
-
-    return patch.object(engine, "open_stores", shared)
-
-
-def _force_does_not_wait() -> AbstractContextManager[Any]:
-    """Not a lease taken by force, but one simply written over."""
-
-    async def take(given: Any, stores: Any, session_id: Any, *, force: bool = False, fix: str = "") -> Lease:  # noqa: ARG001
-        row = await stores.table.read(head_key(session_id))
-        if row is None:
-            raise NotFound
-        return Lease(stores.table, row, "operator", given)
-
-    return patch.object(erase_session, "take_session", take)
-
-
 MUTATIONS: Sequence[Mutation] = (
     Mutation("the fence is not checked", 2, _no_fence_check),
     Mutation("the head is written without a version check", 2, _version_not_checked),
@@ -366,6 +310,8 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation("a renewal writes the head from before a commit", 338, _stale_renewal),
     Mutation("an unanswered commit counts as done", 45, _unanswered_commit_is_done),
     Mutation("an unanswered commit is not read back", 2, _no_read_back),
+    Mutation("an own write that landed unseen is not recognised", 0, _landed_writes_not_known),
+    Mutation("a record made anew begins as the old one did", 0, _made_anew_as_before),
     Mutation("an unanswered pack counts as stored", 26, _unanswered_pack_is_stored),
     Mutation("a pack's name is used twice", 0, _pack_name_reused),
     Mutation("packs are named by the clock", 9, _named_by_clock),
@@ -375,16 +321,21 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation("a message is acknowledged before its commit", 0, _acknowledged_first),
     Mutation("repeats are not recognised", 0, _repeats_not_known),
     Mutation("repeats older than the head's window are not looked up", 42, _ledger_not_asked),
+    Mutation("a session that its key has left is not closed to it", 0, session_mutations.former_not_closed),
+    Mutation("a session that its key has left is not looked into", 0, session_mutations.former_not_asked),
+    Mutation("the pointer to a session that its key has left is trusted", 0, session_mutations.former_pointer_trusted),
     Mutation("another message's flush is continued", 9, _foreign_flush),
     Mutation("a dirty tree is trusted", 16, _dirty_tree_trusted),
     Mutation("the outbox is cleared before the reply is sent", 0, _outbox_cleared_first),
     Mutation("the reply is sent before the commit", 0, _answered_before_commit),
     Mutation("a waiting reply is not noted for the retry loop", 2, _waiting_replies_forgotten),
-    Mutation("a sweep takes what is not committed yet, without grace or lease", 132, _sweep_without_grace),
-    Mutation("a sweep keeps only the newest pack", 0, _sweep_keeps_only_newest),
-    Mutation("an erase removes packs before it empties the head", 20, _erase_in_the_wrong_order),
-    Mutation("a rewind takes the ledger back, too", 17, _rewind_takes_the_ledger_back),
-    Mutation("a read error passes for an absent session", 9, _read_error_is_absence),
-    Mutation("tenants share their keys", 0, _tenants_share),
-    Mutation("an erase writes without the lease", 14, _force_does_not_wait),
+    Mutation(
+        "a sweep takes what is not committed yet, without grace or lease", 132, session_mutations.sweep_without_grace
+    ),
+    Mutation("a sweep keeps only the newest pack", 0, session_mutations.sweep_keeps_only_newest),
+    Mutation("an erase removes packs before it empties the head", 20, session_mutations.erase_in_the_wrong_order),
+    Mutation("a rewind takes the ledger back, too", 17, session_mutations.rewind_takes_the_ledger_back),
+    Mutation("a read error passes for an absent session", 9, session_mutations.read_error_is_absence),
+    Mutation("tenants share their keys", 0, session_mutations.tenants_share),
+    Mutation("an erase writes without the lease", 14, session_mutations.force_does_not_wait),
 )

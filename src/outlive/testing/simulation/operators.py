@@ -8,6 +8,7 @@ from contextlib import suppress
 from outlive.core.keys import SessionKey
 from outlive.errors import OutliveError
 from outlive.flows.delivery.control_session import new_session
+from outlive.flows.delivery.link_sessions import create_link, redeem_link, remove_link
 from outlive.flows.engine import Engine
 from outlive.flows.sessions.erase_session import erase_session
 from outlive.flows.sessions.fork_session import fork_session
@@ -39,6 +40,11 @@ async def _do(universe: Universe, engine: Engine, what: str, key: SessionKey) ->
             await sweep_tenant(engine, stores)
         case "new":
             await new_session(engine, key)
+        case "link":
+            code, _ = await create_link(engine, key)
+            await redeem_link(engine, universe.random.choice(_others(universe, key)), code)
+        case "unlink":
+            await remove_link(engine, key)
         case "fork":
             await fork_session(engine, stores, await find_session(engine, stores, key))
         case "erase":
@@ -49,3 +55,9 @@ async def _do(universe: Universe, engine: Engine, what: str, key: SessionKey) ->
             head = await find_head(engine, stores, session_id)
             version = universe.random.randint(1, max(head.version, 1))
             await rewind_session(engine, stores, session_id, version)
+
+
+def _others(universe: Universe, key: SessionKey) -> list[SessionKey]:
+    """Chats of the same tenant, one at least: the key itself where it is alone, and that is refused."""
+    keys = {sending.key for sending in universe.scenario.sendings if sending.key.tenant == key.tenant}
+    return sorted(keys - {key}, key=str) or [key]

@@ -25,6 +25,8 @@ class Process:
     """By the loop's time: until then nothing of it runs, as after SIGSTOP."""
     cut_off_until: float = 0.0
     """By the loop's time: until then no server answers it."""
+    is_deaf: bool = False
+    """While it is cut off: what it sends arrives, and no reply comes back."""
     calls: dict[str, int] = field(default_factory=dict)
     """Awaited calls so far, by name."""
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)

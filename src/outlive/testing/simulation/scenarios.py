@@ -19,8 +19,10 @@ CALL_FAULTS = ("error", "lost reply", "late", "delay", "slow reply", "crash befo
 """What can become of one awaited call."""
 DISTURBANCES = ("crash", "reboot", "disk lost", "pause", "partition", "full disk", "terminate")
 """What can befall a whole worker."""
-OPERATIONS = ("sweep", "rewind", "fork", "erase")
+OPERATIONS = ("sweep", "rewind", "fork", "erase", "new", "link", "unlink")
 """What an operator does meanwhile."""
+MOVES = ("new", "link", "unlink")
+"""Of these, what points a key elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class Scenario:
     """Whether the queue delivers twice and in any order."""
     torn_transcripts: bool = False
     """Whether the agent's lines may be lost between it and the disk."""
+    crowded: bool = False
+    """Whether one turn of a tenant may run at a time, on all workers together."""
     max_packs: int = 6
     flush_seconds: float = 2.0
     muted: frozenset[str] = frozenset()
@@ -94,17 +98,19 @@ def make_scenario(seed: int) -> Scenario:
     random = Random(f"scenario {seed}")  # noqa: S311 - reproducible, not secret
     keys = _keys(random)
     workers = tuple(_worker(random, number) for number in range(random.choice((1, 2, 2, 3))))
+    sendings = _sendings(random, keys)
     return Scenario(
         seed=seed,
         workers=workers,
-        sendings=_sendings(random, keys),
-        operations=tuple(_operation(random, keys) for _ in range(random.choice((0, 0, 1, 1, 2)))),
+        sendings=sendings,
+        operations=tuple(_operation(random, keys, sendings) for _ in range(random.choice((0, 0, 1, 1, 2)))),
         disturbances=tuple(_disturbance(random, workers) for _ in range(random.choice((0, 1, 1, 2)))),
         rates=_rates(random),
         rerun=random.random() < 0.25,
         hot_tier=random.random() < 0.3,
         loose_queue=random.random() < 0.3,
         torn_transcripts=random.random() < 0.1,
+        crowded=random.random() < 0.15,
         max_packs=random.choice((3, 4, 6, 24)),
         flush_seconds=random.choice((0.5, 2.0, 2.0, 8.0)),
     )
@@ -135,8 +141,12 @@ def _sending(random: Random, keys: list[SessionKey], number: int) -> Sending:
     return Sending(random.choice(keys), f"m{number}", at, again)
 
 
-def _operation(random: Random, keys: list[SessionKey]) -> Operation:
-    return Operation(random.choice(OPERATIONS), random.choice(keys), round(random.uniform(5, SECONDS), 3))
+def _operation(random: Random, keys: list[SessionKey], sendings: tuple[Sending, ...]) -> Operation:
+    what = random.choice(OPERATIONS)
+    if what in MOVES:  # a key that moves is of interest while a message of it runs
+        sending = random.choice(sendings)
+        return Operation(what, sending.key, round(sending.at + random.uniform(0, 10), 3))
+    return Operation(what, random.choice(keys), round(random.uniform(5, SECONDS), 3))
 
 
 def _disturbance(random: Random, workers: tuple[WorkerPlan, ...]) -> Disturbance:

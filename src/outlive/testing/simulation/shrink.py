@@ -75,6 +75,8 @@ def _calmer(scenario: Scenario) -> Iterator[Scenario]:
         yield replace(scenario, hot_tier=False)
     if scenario.loose_queue:
         yield replace(scenario, loose_queue=False)
+    if scenario.crowded:
+        yield replace(scenario, crowded=False)
     if scenario.torn_transcripts:
         yield replace(scenario, torn_transcripts=False)
     if any(worker.ahead for worker in scenario.workers):

@@ -12,11 +12,13 @@ from typing import Any
 
 from outlive.core.messages import Inbound
 from outlive.core.packs import Dictionary
+from outlive.core.quotas import Quotas
 from outlive.core.turns import CrashPolicy
 from outlive.errors import OutliveError, RateLimited, Unavailable
 from outlive.flows.accept_message import accept_message
 from outlive.flows.delivery.retry_outbox import retry_outboxes
 from outlive.flows.engine import Engine, Policy
+from outlive.flows.fresh_records import FreshRecords
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.flows.turn.share_dictionary import Dictionaries
@@ -128,7 +130,7 @@ class Universe:
             objects = HotObjects(objects, wrap(LyingCache(servers), "cache", network), clock)
         agent = SimulatedAgent(process, self.monitor, clock, self.random, loses_lines=scenario.torn_transcripts)
         return Engine(
-            table=wrap(SimulatedTable(servers, process), "table", network),
+            table=FreshRecords(wrap(SimulatedTable(servers, process), "table", network), self.random.getrandbits),
             objects=objects,
             queue=wrap(SimulatedQueue(servers, process), "queue", network),
             workspaces=wrap(
@@ -154,6 +156,7 @@ class Universe:
             grace_seconds=5.0,
             handover_reserve_seconds=5.0,
             stop_poll_seconds=7.0,
+            quotas=Quotas(max_concurrent_turns=1 if scenario.crowded else None),
         )
 
     # ------------------------------------------------------------------------------------ workers
@@ -190,6 +193,7 @@ class Universe:
                 process.paused_until = now + disturbance.seconds
             case "partition":
                 process.cut_off_until = now + disturbance.seconds
+                process.is_deaf = int(disturbance.at * 1000) % 2 == 1
             case "full disk":
                 process.disk.full = True
                 await asyncio.sleep(disturbance.seconds)
