@@ -193,9 +193,11 @@ class Monitor:
             self.fail("a conversation was left behind", f"{after.key} points at {new}, and {old} has turns")
 
     def _unpointed(self, row: Row) -> None:
-        """A mapping goes with its session only."""
-        belief = self.sessions.get(decode_mapping(row.body, row.key).session_id)
-        if belief is not None and belief.answered and not belief.erased:
+        """A mapping goes with its session only, or with a fork that failed and has nothing but copied turns."""
+        name = decode_mapping(row.body, row.key).session_id
+        belief = self.sessions.get(name)
+        has_turns = any(done.session_id == name for done in self.committed.values())
+        if has_turns and belief is not None and not belief.erased:
             self.fail("a conversation was left behind", f"{row.key} is gone, and its session has turns")
 
     def given_up_for_lost(self, by: Process, reason: str) -> None:

@@ -106,8 +106,3 @@ def former_not_asked() -> AbstractContextManager[Any]:
         return None
 
     return patch.object(run_turn, "answered_elsewhere", answered_elsewhere)
-
-
-def former_pointer_trusted() -> AbstractContextManager[Any]:
-    """A pointer that was read before its key left is used after it."""
-    return patch.object(find_session, "has_left", lambda *_given: False)
