@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 
 from outlive.entrypoints.http_api import (
     automation,
+    console,
     control,
     cookbook,
     health,
@@ -23,6 +24,7 @@ from outlive.entrypoints.http_api import (
     signing_in,
     tenants,
     tokens,
+    transcripts,
 )
 from outlive.entrypoints.http_api.callers import Api
 from outlive.entrypoints.http_api.describing import described
@@ -37,6 +39,7 @@ ROUTERS = (
     signing_in.routes,
     messages.routes,
     sessions.routes,
+    transcripts.routes,
     control.routes,
     history.routes,
     knowledge.routes,
@@ -53,6 +56,7 @@ ROUTERS = (
 def create_app(app: App, *, token: str | None = None) -> FastAPI:
     """The ASGI application on an opened app, which stays its opener's; `token` is the internal one, for everything."""
     served = _routed()
+    console.add_to(served)
     served.state.api = Api(app, token, max_streams=app.settings.http_max_streams)
     for kind, handler in (
         (OutliveError, on_error),
