@@ -110,6 +110,7 @@ export interface Transcript {
   session_id: string;
   turns: Story[];
   before: number | null;
+  earlier: Step[];
 }
 
 export interface Status {

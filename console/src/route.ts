@@ -25,3 +25,6 @@ export function useRoute(): Route {
   }, []);
   return route;
 }
+
+/** Keys of sessions that have been sent their first message, and may not be there yet. */
+export const awaited = new Set<string>();

@@ -1,27 +1,34 @@
 /** A conversation as a person reads it, live while it streams, and the box to say something. */
 
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { ApiError, get, may, of, type Me, type Result, type SessionLine, type Story, type Transcript } from "../api";
+import { ApiError, get, may, of, type Me, type Result, type SessionLine, type Step, type Story, type Transcript } from "../api";
 import { ApprovalCard } from "../parts/approval";
 import { Problem } from "../parts/basics";
 import { Chunk } from "../parts/chunk";
 import { Composer } from "../parts/composer";
 import { Live, type LiveTurn, advanced } from "../parts/live";
+import { Steps } from "../parts/steps";
 import { Turn } from "../parts/turn";
 import { follow, type Happening } from "../stream";
 
+/** Turns that are shown, or not, together. */
 const PAGE = 20;
+/** Turns that are asked for at once on the way back. */
+const OLDER = 100;
 const TURN_HEIGHT = 260;
 
 interface Props {
   session: string;
   line: SessionLine | undefined;
   me: Me;
+  /** False until the first message of a new session has made it. */
+  isThere: boolean;
+  onArrived: () => void;
   onChange: () => void;
 }
 
-export function Conversation({ session, line, me, onChange }: Props) {
-  const { pages, newest, before, older, refresh, error } = useTurns(session);
+export function Conversation({ session, line, me, isThere, onArrived, onChange }: Props) {
+  const { pages, newest, earlier, before, older, refresh, error } = useTurns(session, isThere);
   const [live, setLive] = useState<LiveTurn | null>(null);
   const [sent, setSent] = useState<{ id: string; text: string }[]>([]);
   const [fault, setFault] = useState<Error>();
@@ -34,6 +41,7 @@ export function Conversation({ session, line, me, onChange }: Props) {
   useEffect(() => {
     const over = new AbortController();
     const told = (happening: Happening) => {
+      onArrived();
       if (happening.name === "result") {
         const result: Result = happening.data;
         setSent((now) => now.filter((each) => each.id !== result.message_id && !result.joined.includes(each.id)));
@@ -74,8 +82,14 @@ export function Conversation({ session, line, me, onChange }: Props) {
       <div class="scroller" ref={scroller} onScroll={scrolled} tabIndex={0} role="region" aria-label="Conversation">
         <Problem error={error} />
         {before !== null && <button type="button" class="older" onClick={loadOlder}>Earlier turns</button>}
+        {earlier.length > 0 && (
+          <article class="turn" aria-label="Before the first turn">
+            <div class="bubble agent"><Steps steps={earlier} session={session} /></div>
+            <p class="hint">imported</p>
+          </article>
+        )}
         {pages.map((page) => (
-          <Chunk key={page[0]!.result.turn} estimate={page.length * TURN_HEIGHT} shown>
+          <Chunk key={page[0]!.result.turn} estimate={page.length * TURN_HEIGHT} shown={page === pages.at(-1)}>
             {() => page.map((story) => <Turn key={story.result.turn} story={story} session={session} />)}
           </Chunk>
         ))}
@@ -105,33 +119,37 @@ function Said({ text, waits }: { text: string; waits: boolean }) {
 }
 
 /** Pages of turns, the oldest first, and the turns since: those are shown one by one. */
-function useTurns(session: string) {
+function useTurns(session: string, isThere: boolean) {
   const [pages, setPages] = useState<Story[][]>([]);
   const [newest, setNewest] = useState<Story[]>([]);
+  const [earlier, setEarlier] = useState<Step[]>([]);
   const [before, setBefore] = useState<number | null>(null);
   const [error, setError] = useState<Error>();
   const loading = useRef(false);
   const last = useRef(0);
 
   useEffect(() => {
+    if (!isThere) return;
     get<Transcript>(of(session, `/transcript?limit=${PAGE}`)).then(
       (found) => {
         last.current = Math.max(last.current, found.turns.at(-1)?.result.turn ?? 0);
         setPages(found.turns.length ? [found.turns] : []);
         setNewest((now) => now.filter((story) => story.result.turn > last.current));
         setBefore(found.before);
+        setEarlier(found.earlier);
       },
-      (failed) => failed.status === 404 || setError(failed),
+      setError,
     );
-  }, [session]);
+  }, [session, isThere]);
 
   const older = useCallback(async () => {
     if (loading.current || before === null) return;
     loading.current = true;
     try {
-      const found = await get<Transcript>(of(session, `/transcript?limit=${PAGE}&before=${before}`));
-      setPages((now) => [found.turns, ...now]);
+      const found = await get<Transcript>(of(session, `/transcript?limit=${OLDER}&before=${before}`));
+      setPages((now) => [...parted(found.turns), ...now]);
       setBefore(found.before);
+      setEarlier(found.earlier);
     } catch (failed) {
       setError(failed as Error);
     } finally {
@@ -146,5 +164,9 @@ function useTurns(session: string) {
     const story = found?.turns.find((each) => each.result.message_id === result.message_id) ?? bare;
     setNewest((now) => [...now.filter((each) => each.result.turn !== result.turn), story]);
   }, [session]);
-  return { pages, newest, before, older, refresh, error };
+  return { pages, newest, earlier, before, older, refresh, error };
+}
+
+function parted(turns: Story[]): Story[][] {
+  return Array.from({ length: Math.ceil(turns.length / PAGE) }, (_, part) => turns.slice(part * PAGE, (part + 1) * PAGE));
 }

@@ -1,11 +1,11 @@
 /** One session: its head, and a page for each side of it. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { of, type Me, type SessionDetail } from "../api";
 import { useAsked } from "../ask";
 import { bytes, money, plural, shortKey } from "../format";
 import { Badge, Numbers, Problem, Time } from "../parts/basics";
-import { link } from "../route";
+import { awaited, link } from "../route";
 import { Conversation } from "./conversation";
 import { SessionCost } from "./session_cost";
 import { StatePage } from "./state";
@@ -17,13 +17,17 @@ const TABS: [string, string][] = [
 ];
 
 export function SessionPage({ session, tab, me, onAnswered }: { session: string; tab: string; me: Me; onAnswered: () => void }) {
-  const { data, error, again } = useAsked<SessionDetail>(of(session), 5_000);
+  const [isThere, setThere] = useState(!awaited.has(session));
+  const { data, error, again } = useAsked<SessionDetail>(isThere ? of(session) : null, 5_000);
   const line = data?.line;
   const title = line?.title || session;
   useEffect(() => {
     document.title = `${title} · outlive`;
   }, [title]);
-  const isNew = error && "status" in error && error.status === 404;
+  const arrived = () => {
+    awaited.delete(session);
+    setThere(true);
+  };
   return (
     <section class={`session ${tab === "conversation" ? "fixed" : ""}`}>
       <header class="session-head">
@@ -39,7 +43,7 @@ export function SessionPage({ session, tab, me, onAnswered }: { session: string;
               {line.held_until !== null && <Badge kind="running">running</Badge>}
               {line.approval && <Badge kind="waiting">asks</Badge>}
             </>
-          ) : isNew ? <span>The first message is on its way.</span> : <span>…</span>}
+          ) : <span>{isThere ? "…" : "The first message is on its way."}</span>}
         </p>
         <nav class="tabs" aria-label="Of this session">
           {TABS.map(([name, shown]) => (
@@ -47,8 +51,8 @@ export function SessionPage({ session, tab, me, onAnswered }: { session: string;
           ))}
         </nav>
       </header>
-      {!isNew && <Problem error={data ? undefined : error} />}
-      {tab === "conversation" && <Conversation session={session} line={line} me={me} onChange={() => { again(); onAnswered(); }} />}
+      <Problem error={data ? undefined : error} />
+      {tab === "conversation" && <Conversation session={session} line={line} me={me} isThere={isThere} onArrived={arrived} onChange={() => { again(); onAnswered(); }} />}
       {tab === "trace" && <TracePage session={session} />}
       {tab === "state" && <StatePage session={session} />}
       {tab === "versions" && <VersionsPage session={session} me={me} onChange={again} />}

@@ -2,10 +2,10 @@
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, may, of, send, type Me, type SessionLine, type SessionPage } from "../api";
-import { cacheShare, count, money, percent, plural, shortKey } from "../format";
+import { count, money, plural, shortKey } from "../format";
 import { Badge, Dialog, Empty, Loading, Page, Problem, Time } from "../parts/basics";
 import { Chunk } from "../parts/chunk";
-import { go, link } from "../route";
+import { awaited, go, link } from "../route";
 
 const PAGE = 1000;
 const AT_ONCE = 2000;
@@ -62,16 +62,12 @@ function Row({ line }: { line: SessionLine }) {
           <span class="key">{shortKey(line.key)}</span>
           <span>{plural(line.turns, "turn")}</span>
           <span>{money(line.usd)}</span>
-          <span title="Input tokens from the prompt cache">{count(line.input_tokens + line.cache_read_tokens + line.output_tokens)} tokens, {percent(share(line))} cached</span>
+          <span>{count(line.input_tokens + line.cache_read_tokens + line.output_tokens)} tokens</span>
           <Time at={line.updated_at} />
         </span>
       </a>
     </li>
   );
-}
-
-function share(line: SessionLine): number | null {
-  return cacheShare({ ...line, cache_write_tokens: 0 });
 }
 
 function fits(line: SessionLine, text: string, shown: Shown): boolean {
@@ -141,6 +137,7 @@ export function NewChat({ me, onClose }: { me: Me; onClose: () => void }) {
     const key = name.trim() || `console-${Math.random().toString(36).slice(2, 8)}`;
     try {
       await send("POST", of(key, "/messages?wait=0"), { text });
+      awaited.add(key);
       onClose();
       go("sessions", key);
     } catch (failed) {

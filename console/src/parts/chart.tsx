@@ -10,8 +10,8 @@ export interface Bar {
 const WIDTH = 720;
 const HEIGHT = 200;
 const BOTTOM = 22;
-const LEFT = 46;
-const RIGHT = 34;
+const LEFT = 58;
+const RIGHT = 42;
 
 export function Chart({ bars, names, label, unit, line }: {
   bars: Bar[];

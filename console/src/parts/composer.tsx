@@ -63,7 +63,11 @@ export function Composer({ session, running, onSent }: Props) {
         </ul>
       )}
       <div class="box">
-        <button type="button" class="quiet" aria-label="Attach files" title="Attach files" onClick={() => picker.current!.click()}>＋</button>
+        <button type="button" class="quiet" aria-label="Attach files" title="Attach files" onClick={() => picker.current!.click()}>
+          <svg viewBox="0 0 20 20" width="18" height="18" aria-hidden="true">
+            <path d="M14.5 9.500 9.300 14.700a3.300 3.300 0 0 1-4.700-4.700l6.200-6.200a2.200 2.200 0 0 1 3.100 3.100l-6.100 6.100a1.100 1.100 0 0 1-1.600-1.600l5.200-5.200" fill="none" stroke="currentColor" stroke-width="1.500" stroke-linecap="round" />
+          </svg>
+        </button>
         <input ref={picker} type="file" multiple hidden onChange={(event) => {
           setFiles([...files, ...(event.currentTarget.files ?? [])]);
           event.currentTarget.value = "";

@@ -4,7 +4,16 @@ import DOMPurify from "dompurify";
 import { Marked } from "marked";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
-const marked = new Marked({ gfm: true, breaks: true });
+const marked = new Marked({
+  gfm: true,
+  breaks: true,
+  renderer: {
+    /** HTML of an agent is shown as what it wrote. */
+    html: ({ text }) => escaped(text),
+    /** An image of another host would tell it who reads this: a link leaves that to the reader. */
+    image: ({ href, text }) => `<a href="${escaped(href)}">image: ${escaped(text || href)}</a>`,
+  },
+});
 
 const ALLOWED = {
   ALLOWED_TAGS: [
@@ -26,23 +35,13 @@ cleaner.addHook("afterSanitizeAttributes", (node) => {
 
 export function Markdown({ text }: { text: string }) {
   const box = useRef<HTMLDivElement>(null);
-  const html = useMemo(() => cleaner.sanitize(withoutImages(marked.parse(text, { async: false })), ALLOWED), [text]);
+  const html = useMemo(() => cleaner.sanitize(marked.parse(text, { async: false }), ALLOWED), [text]);
   useEffect(() => addCopyButtons(box.current!), [html]);
   return <div class="markdown" ref={box} dangerouslySetInnerHTML={{ __html: html }} />;
 }
 
-/** An image of another host would tell it who reads this: a link leaves that to the reader.
- * Parsed in a document of its own, in which nothing is fetched. */
-function withoutImages(html: string): string {
-  if (!html.includes("<img")) return html;
-  const parsed = new DOMParser().parseFromString(html, "text/html");
-  for (const image of parsed.querySelectorAll("img")) {
-    const link = parsed.createElement("a");
-    link.textContent = `image: ${image.alt || image.getAttribute("src")}`;
-    link.setAttribute("href", image.getAttribute("src") ?? "");
-    image.replaceWith(link);
-  }
-  return parsed.body.innerHTML;
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
 
 function addCopyButtons(box: HTMLElement): void {

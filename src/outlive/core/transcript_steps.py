@@ -66,15 +66,13 @@ def messages_of(entries: Iterable[Entry]) -> list[Entry]:
     ]
 
 
-def steps_of(entries: Sequence[Entry], agents: Agents, *, depth: int = 0) -> tuple[Step, ...]:
-    """The steps in one turn's messages; the first text of a user is its prompt, and left out."""
+def steps_of(entries: Sequence[Entry], agents: Agents, *, prompted: bool = False, depth: int = 0) -> tuple[Step, ...]:
+    """The steps in one turn's messages; the first text of a user is its prompt, and left out unless `prompted`."""
     found: list[Step] = []
     calls: dict[str, int] = {}
-    prompted = False
     for entry in entries:
-        by_user = entry["type"] == "user"
         for number, block in enumerate(blocks_of(entry)):
-            if by_user and block.get("type") == "text" and not prompted and not entry.get("isCompactSummary"):
+            if not prompted and is_prompt(entry, block):
                 prompted = True
             elif block.get("type") == "tool_result":
                 _take_result(found, calls, entry, block, number)
@@ -87,12 +85,17 @@ def steps_of(entries: Sequence[Entry], agents: Agents, *, depth: int = 0) -> tup
     return tuple(found)
 
 
+def is_prompt(entry: Entry, block: Mapping[str, Any]) -> bool:
+    """Whether a block is what a person said."""
+    return entry["type"] == "user" and block.get("type") == "text" and not entry.get("isCompactSummary")
+
+
 def blocks_of(entry: Entry) -> list[dict[str, Any]]:
     """The content of a message as blocks."""
     content = entry["message"].get("content")
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return [block for block in content or [] if isinstance(block, dict)]
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
 def image_in(entries: Iterable[Entry], image: str) -> tuple[str, str] | None:

@@ -42,17 +42,17 @@ class Transcript:
     turns: tuple[TurnStory, ...]
     before: int | None
     """Give it back for the turns before these; null when the first turn is among them."""
+    earlier: tuple[Step, ...]
+    """What an imported session has from before its first turn; only where the first turn is."""
 
 
 @routes.get("/v1/sessions/{session:segment}/transcript", **needs("viewer", model=Transcript))
-async def get_transcript(
-    caller: CallerHere, session: Session, before: Before = None, limit: Limit = 20
-) -> Response:
+async def get_transcript(caller: CallerHere, session: Session, before: Before = None, limit: Limit = 20) -> Response:
     """The turns with what the agent did in each: texts, thoughts, tool calls and results, subagents, images."""
     session_id = await caller.session(session)
     page = await read_transcript(caller.engine, caller.stores, session_id, before=before, limit=limit)
     turns = tuple(TurnStory(result_of(session_id, each.line), each.steps, each.remembered) for each in page.turns)
-    return shown(Transcript(session_id, turns, page.before))
+    return shown(Transcript(session_id, turns, page.before, page.earlier))
 
 
 @routes.get(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from outlive.core.keys import SessionId
 from outlive.core.ledger import PATH, LedgerLine, lines_of
 from outlive.core.sessions import Head
-from outlive.core.transcript_steps import Entry, Step, image_in, messages_of, steps_of, time_of
+from outlive.core.transcript_steps import Entry, Step, blocks_of, image_in, is_prompt, messages_of, steps_of, time_of
 from outlive.core.transcripts import TRANSCRIPTS, entries_of
 from outlive.errors import Invalid, NotFound
 from outlive.flows.engine import Engine
@@ -24,6 +24,8 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.read_packs import pack_reader, read_chunks, stored_tree
 
 Files = Mapping[str, bytes]
+MAX_EARLIER = 1000
+"""Entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class TranscriptPage:
     turns: tuple[TurnSteps, ...]
     before: int | None
     """Give it back for the turns before these; None when the first turn is among them."""
+    earlier: tuple[Step, ...] = ()
+    """What an imported session's transcript has from before its first turn; only where the first turn is, and its end
+    where it is long."""
 
 
 async def read_transcript(
@@ -95,13 +100,25 @@ def _page(head: Head, files: Files, before: int | None, limit: int) -> Transcrip
     start = max(end - limit, 0)
     agents = _agents(files)
     own = _by_turn(every, _main(head, files))
+    earlier, own[0] = _split(own[0], has_turn=bool(every))
     turns = tuple(
         TurnSteps(every[number], steps_of(own[number], agents), bool(own[number])) for number in range(start, end)
     )
-    return TranscriptPage(turns, every[start].turn if start else None)
+    if start:
+        return TranscriptPage(turns, every[start].turn)
+    return TranscriptPage(turns, None, steps_of(earlier[-MAX_EARLIER:], agents, prompted=True))
 
 
-def _by_turn(every: Sequence[LedgerLine], main: Sequence[Entry]) -> Mapping[int, list[Entry]]:
+def _split(first: list[Entry], *, has_turn: bool) -> tuple[list[Entry], list[Entry]]:
+    """What was there before the first turn, and that turn's own: it begins with the last prompt."""
+    if not has_turn:
+        return first, []
+    prompts = [n for n, entry in enumerate(first) if any(is_prompt(entry, block) for block in blocks_of(entry))]
+    begins = prompts[-1] if prompts else 0
+    return first[:begins], first[begins:]
+
+
+def _by_turn(every: Sequence[LedgerLine], main: Sequence[Entry]) -> defaultdict[int, list[Entry]]:
     """Place of each turn in the ledger -> its entries: those that were written since the commit of the turn before."""
     ends = [line.at for line in every]
     found: defaultdict[int, list[Entry]] = defaultdict(list)
@@ -123,10 +140,19 @@ def _agents(files: Files) -> dict[str, list[Entry]]:
         if not path.endswith(".meta.json"):
             continue
         transcript = files.get(path.removesuffix(".meta.json") + ".jsonl")
-        call = json.loads(raw).get("toolUseId")
+        call = _call_of(raw)
         if transcript is not None and isinstance(call, str):
             found[call] = list(entries_of(transcript))
     return found
+
+
+def _call_of(note: bytes) -> object:
+    """Id of the call that started a subagent; None in a note of another shape."""
+    try:
+        fields = json.loads(note)
+    except ValueError:
+        return None
+    return fields.get("toolUseId") if isinstance(fields, dict) else None
 
 
 def _image(files: Files, image: str) -> tuple[str, bytes] | None:
