@@ -26,7 +26,7 @@ export function money(usd: number): string {
 }
 
 export function count(number: number): string {
-  if (number < 10_000) return number.toLocaleString("en");
+  if (number < 10_000) return Math.round(number).toLocaleString("en");
   if (number < 1_000_000) return `${(number / 1000).toFixed(number < 100_000 ? 1 : 0)}k`;
   return `${(number / 1_000_000).toFixed(1)}M`;
 }
