@@ -10,7 +10,7 @@ SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean
+.PHONY: template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -44,10 +44,21 @@ check: $(READY) $(SITE)/.ready  ## Run the static checks: ruff, mypy, import rul
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
+	$(BIN)/python scripts/build_console.py --check
 	$(BUILD_SITE)
 
-unit: $(READY) $(SERVERS)/.ready  ## Run the tests
+unit: $(READY) $(SERVERS)/.ready browser  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+# Where it cannot be installed, the console's tests say that they were left out.
+browser:  ## Install Debian's Chromium for the console's tests, where there is none and we may
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	} || echo "There is no Chromium here, and none could be installed: the console's browser tests are left out."
+
+console: $(READY)  ## Build the web console into the package (needs Node.js 20.19 or newer)
+	$(BIN)/python scripts/build_console.py
 
 kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
 	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py tests/e2e/test_server_kills.py -s --timeout 3600

@@ -120,7 +120,7 @@ def _announce(app: App, listening: socket, token: str | None, *, as_json: bool) 
         say("The scripted model answers: it is not a language model.")
     told = f"Serving {url} with {app.settings.http_workers} workers; Ctrl-C stops it."
     if token:
-        told += f"\nThere is no API key yet. Until this stops, sign in with: {token}"
+        told += f"\nThere is no API key yet. Until this stops, sign in with: {token}\nor open {url}/#sign-in={token}"
     _tell("listening", told, as_json=as_json, url=url, token=token)
 
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from outlive.entrypoints.http_api import (
     automation,
     choices,
+    console,
     control,
     cookbook,
     health,
@@ -25,6 +26,7 @@ from outlive.entrypoints.http_api import (
     signing_in,
     tenants,
     tokens,
+    transcripts,
 )
 from outlive.entrypoints.http_api.callers import Api
 from outlive.entrypoints.http_api.describing import described
@@ -41,6 +43,7 @@ ROUTERS = (
     messages.routes,
     sessions.routes,
     choices.routes,
+    transcripts.routes,
     control.routes,
     history.routes,
     knowledge.routes,
@@ -57,6 +60,7 @@ ROUTERS = (
 def create_app(app: App, *, token: str | None = None) -> FastAPI:
     """The ASGI application on an opened app, which stays its opener's; `token` is the internal one, for everything."""
     served = _routed()
+    console.add_to(served)
     served.state.api = Api(app, token, max_streams=app.settings.http_max_streams)
     for kind, handler in (
         (OutliveError, on_error),

@@ -1,0 +1,172 @@
+/** A conversation as a person reads it, live while it streams, and the box to say something. */
+
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { ApiError, get, may, of, type Me, type Result, type SessionLine, type Step, type Story, type Transcript } from "../api";
+import { ApprovalCard } from "../parts/approval";
+import { Problem } from "../parts/basics";
+import { Chunk } from "../parts/chunk";
+import { Composer } from "../parts/composer";
+import { Live, type LiveTurn, advanced } from "../parts/live";
+import { Steps } from "../parts/steps";
+import { Turn } from "../parts/turn";
+import { follow, type Happening } from "../stream";
+
+/** Turns that are shown, or not, together. */
+const PAGE = 20;
+/** Turns that are asked for at once on the way back. */
+const OLDER = 100;
+const TURN_HEIGHT = 260;
+
+interface Props {
+  session: string;
+  line: SessionLine | undefined;
+  me: Me;
+  /** False until the first message of a new session has made it. */
+  isThere: boolean;
+  onArrived: () => void;
+  onChange: () => void;
+}
+
+export function Conversation({ session, line, me, isThere, onArrived, onChange }: Props) {
+  const { pages, newest, earlier, before, older, refresh, error } = useTurns(session, isThere);
+  const [live, setLive] = useState<LiveTurn | null>(null);
+  const [sent, setSent] = useState<{ id: string; text: string }[]>([]);
+  const [fault, setFault] = useState<Error>();
+  const [connected, setConnected] = useState(true);
+  const scroller = useRef<HTMLDivElement>(null);
+  const atEnd = useRef(true);
+  const changed = useRef(onChange);
+  changed.current = onChange;
+
+  useEffect(() => {
+    const over = new AbortController();
+    const told = (happening: Happening) => {
+      onArrived();
+      if (happening.name === "result") {
+        const result: Result = happening.data;
+        setSent((now) => now.filter((each) => each.id !== result.message_id && !result.joined.includes(each.id)));
+        void refresh(result).then(() => setLive(null));
+        changed.current();
+      } else if (happening.name === "error") {
+        setLive(null);
+        setSent([]);
+        setFault(new ApiError(502, happening.data.type, happening.data.message, happening.data.fix));
+      } else {
+        setFault(undefined);
+        setLive((now) => advanced(now, happening));
+      }
+    };
+    follow(of(session, "/events"), over.signal, told, setConnected).catch((failed) => setFault(failed));
+    return () => over.abort();
+  }, [session]);
+
+  useLayoutEffect(() => {
+    if (atEnd.current) scroller.current!.scrollTop = scroller.current!.scrollHeight;
+  }, [pages, newest, live, sent, line?.approval?.id]);
+
+  const loadOlder = useCallback(async () => {
+    const box = scroller.current!;
+    const behind = box.scrollHeight - box.scrollTop;
+    await older();
+    requestAnimationFrame(() => (box.scrollTop = box.scrollHeight - behind));
+  }, [older]);
+
+  const scrolled = () => {
+    const box = scroller.current!;
+    atEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+    if (box.scrollTop < 600 && before !== null) void loadOlder();
+  };
+  const running = live !== null && !live.ended;
+  return (
+    <div class="conversation">
+      <div class="scroller" ref={scroller} onScroll={scrolled} tabIndex={0} role="region" aria-label="Conversation">
+        <Problem error={error} />
+        {before !== null && <button type="button" class="older" onClick={loadOlder}>Earlier turns</button>}
+        {earlier.length > 0 && (
+          <article class="turn" aria-label="Before the first turn">
+            <div class="bubble agent"><Steps steps={earlier} session={session} /></div>
+            <p class="hint">imported</p>
+          </article>
+        )}
+        {pages.map((page) => (
+          <Chunk key={page[0]!.result.turn} estimate={page.length * TURN_HEIGHT} shown={page === pages.at(-1)}>
+            {() => page.map((story) => <Turn key={story.result.turn} story={story} session={session} />)}
+          </Chunk>
+        ))}
+        {newest.map((story) => <Turn key={story.result.turn} story={story} session={session} />)}
+        {sent.map((each) => <Said key={each.id} text={each.text} waits={live?.id !== each.id} />)}
+        {live && <Live turn={live} />}
+        {line?.approval && !running && <ApprovalCard approval={line.approval} session={session} me={me} onAnswered={onChange} />}
+        <Problem error={fault} />
+        {!connected && <p class="hint" role="status">The connection is lost; it is tried again.</p>}
+      </div>
+      <p class="hidden" role="status">{running ? "The agent works." : newest.length ? "The agent has answered." : ""}</p>
+      {may(me, "operator") && (
+        <Composer session={session} running={running || (line?.held_until ?? null) !== null}
+          onSent={(id, text) => { atEnd.current = true; setFault(undefined); setSent((now) => [...now, { id, text }]); }} />
+      )}
+    </div>
+  );
+}
+
+function Said({ text, waits }: { text: string; waits: boolean }) {
+  return (
+    <article class="turn" aria-label="Your message">
+      <div class="bubble user">{text}</div>
+      {waits && <p class="hint end">in the queue</p>}
+    </article>
+  );
+}
+
+/** Pages of turns, the oldest first, and the turns since: those are shown one by one. */
+function useTurns(session: string, isThere: boolean) {
+  const [pages, setPages] = useState<Story[][]>([]);
+  const [newest, setNewest] = useState<Story[]>([]);
+  const [earlier, setEarlier] = useState<Step[]>([]);
+  const [before, setBefore] = useState<number | null>(null);
+  const [error, setError] = useState<Error>();
+  const loading = useRef(false);
+  const last = useRef(0);
+
+  useEffect(() => {
+    if (!isThere) return;
+    get<Transcript>(of(session, `/transcript?limit=${PAGE}`)).then(
+      (found) => {
+        last.current = Math.max(last.current, found.turns.at(-1)?.result.turn ?? 0);
+        setPages(found.turns.length ? [found.turns] : []);
+        setNewest((now) => now.filter((story) => story.result.turn > last.current));
+        setBefore(found.before);
+        setEarlier(found.earlier);
+      },
+      setError,
+    );
+  }, [session, isThere]);
+
+  const older = useCallback(async () => {
+    if (loading.current || before === null) return;
+    loading.current = true;
+    try {
+      const found = await get<Transcript>(of(session, `/transcript?limit=${OLDER}&before=${before}`));
+      setPages((now) => [...parted(found.turns), ...now]);
+      setBefore(found.before);
+      setEarlier(found.earlier);
+    } catch (failed) {
+      setError(failed as Error);
+    } finally {
+      loading.current = false;
+    }
+  }, [session, before]);
+
+  const refresh = useCallback(async (result: Result) => {
+    if (result.turn <= last.current) return;
+    const bare: Story = { result, steps: [], remembered: true };
+    const found = await get<Transcript>(of(session, "/transcript?limit=5")).catch(() => null);
+    const story = found?.turns.find((each) => each.result.message_id === result.message_id) ?? bare;
+    setNewest((now) => [...now.filter((each) => each.result.turn !== result.turn), story]);
+  }, [session]);
+  return { pages, newest, earlier, before, older, refresh, error };
+}
+
+function parted(turns: Story[]): Story[][] {
+  return Array.from({ length: Math.ceil(turns.length / PAGE) }, (_, part) => turns.slice(part * PAGE, (part + 1) * PAGE));
+}
