@@ -46,7 +46,7 @@ check: $(READY) $(SITE)/.ready  ## Run the static checks: ruff, mypy, import rul
 	$(BIN)/python scripts/generate_docs.py --check
 	$(BUILD_SITE)
 
-unit: $(READY) $(SERVERS)/.ready  ## Run the tests
+unit: $(READY) $(SERVERS)/.ready $(BENCH)/.ready  ## Run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 
 kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
