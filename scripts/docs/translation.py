@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from scripts.docs.pages import fences_of, links_of
 
@@ -17,7 +18,7 @@ def differences(original: str, translated: str) -> list[str]:
     """One line for each difference, with what is missing or too much; empty when they are in step."""
     return [
         *_compared("heading", headings(original), translated_headings(translated)),
-        *_compared("code block", _code(original), _code(translated)),
+        *_compared_code(_code(original), _code(translated)),
         *_compared("table row", _rows(original), _rows(translated)),
         *_compared("link", _links(original), _links(translated)),
     ]
@@ -40,7 +41,9 @@ def translated_headings(text: str) -> list[str]:
 
 
 def _prose(text: str) -> Iterator[str]:
-    code = {line for fence in fences_of(text) for line in range(fence.line - 1, fence.line + fence.code.count("\n") + 1)}
+    code = {
+        line for fence in fences_of(text) for line in range(fence.line - 1, fence.line + fence.code.count("\n") + 1)
+    }
     return (line for number, line in enumerate(text.split("\n"), start=1) if number not in code)
 
 
@@ -67,9 +70,20 @@ def _compared(what: str, original: Sequence[str], translated: Sequence[str]) -> 
     yield from (f"{what} in the translation only: {_first_lines(each)}" for each in extra)
     if not missing and not extra:
         first = next(
-            (pair for pair in zip(original, translated, strict=False) if pair[0] != pair[1]), (original[-1], translated[-1])
+            (pair for pair in zip(original, translated, strict=False) if pair[0] != pair[1]),
+            (original[-1], translated[-1]),
         )
         yield f"{what}s are in another order or number: {_first_lines(first[0])} | {_first_lines(first[1])}"
+
+
+def _compared_code(original: Sequence[str], translated: Sequence[str]) -> Iterator[str]:
+    if len(original) != len(translated):
+        yield from _compared("code block", original, translated)
+        return
+    for block, other in zip(original, translated, strict=True):
+        lines = zip_longest(block.split("\n"), other.split("\n"), fillvalue="")
+        if first := next((pair for pair in lines if pair[0] != pair[1]), None):
+            yield f"code block differs at `{first[0]}` | `{first[1]}`"
 
 
 def _first_lines(text: str) -> str:
