@@ -14,6 +14,7 @@ import typer
 from outlive.settings import PREFIX, Settings
 from scripts.docs.cli import help_of, program, sections_of
 from scripts.docs.compaction import LIMITS, amplification, least
+from scripts.docs.console_blocks import console_page, run_page
 from scripts.docs.decisions import SECTIONS, records, status_of
 from scripts.docs.decisions import sections_of as sections_of_record
 from scripts.docs.errors import DrawnWrong, drawn_tree, errors
@@ -24,11 +25,14 @@ from scripts.docs.python_blocks import PythonBlock, python_blocks, run_block
 from scripts.docs.sentences import has_first_line, is_command, is_one_sentence
 from scripts.docs.settings import settings, variable_of
 from scripts.docs.sources import Measured, each_test, files_of_tests, functions_of, protocols_of, read_source, sources
+from scripts.docs.translation import FIX, differences
 from scripts.generate_docs import GENERATORS, main
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "outlive"
 PAGE = ROOT / "docs" / "reference" / "settings.md"
+TRANSLATED = ROOT / "README.zh-CN.md"
+"""Its code is that of README.md."""
 PAGE_NAME = re.compile(r"\bdocs/[\w/-]+\.md\b")
 OUTLIVE_COMMAND = re.compile(r"^\$ (outlive\b.*)$", re.MULTILINE)
 MAKE_TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
@@ -265,15 +269,73 @@ def test_every_decision_says_what_a_decision_has_to() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+# --------------------------------------------------------------------------------------------- translation
+
+
+def test_the_chinese_readme_is_in_step() -> None:
+    """README.zh-CN.md has the headings, the code, the table rows and the links of README.md, in its order."""
+    found = differences((ROOT / "README.md").read_text(), TRANSLATED.read_text())
+    assert not found, "\n".join([*found, FIX])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("## See it", "## Look", "heading missing in the translation: ## Look"),
+        ("$ make demo\n", "$ make all\n", "code block differs at `$ make all` | `$ make demo`"),
+        ("(docs/how-to/slack.md)", "(docs/how-to/irc.md)", "table row missing in the translation: docs/how-to/irc.md"),
+        ("MIT licence", "[MIT](LICENSE)", "link missing in the translation: LICENSE"),
+    ],
+)
+def test_what_a_translation_lacks_is_named(old: str, new: str, told: str) -> None:
+    """A heading, a code block, a table row or a link that only the original has is told by its own words."""
+    changed = (ROOT / "README.md").read_text().replace(old, new, 1)
+    assert told in differences(changed, TRANSLATED.read_text())
+
+
 # --------------------------------------------------------------------------------------------- code blocks
 
 
 @pytest.mark.timeout(600)
 def test_every_python_block_runs(tmp_path: Path) -> None:
     """Each Python block of the pages runs as a script without any key, unless the line above says why it is not run."""
-    blocks = [block for path in all_pages(ROOT) for block in python_blocks(path)]
+    blocks = [block for path in all_pages(ROOT) if path != TRANSLATED for block in python_blocks(path)]
     failed = {f"{block.page}:{block.line}": error for block in blocks if (error := run_block(block, tmp_path))}
     assert not failed, "\n".join(f"{place}\n{error}" for place, error in failed.items())
+
+
+@pytest.mark.cli
+@pytest.mark.timeout(300)
+def test_every_console_block_runs(tmp_path: Path) -> None:
+    """Each `outlive` command of a console block ends with exit 0, unless the page says why it is not run."""
+    pages = [page for path in all_pages(ROOT) if path != TRANSLATED and (page := console_page(path))]
+    failed = [line for page in pages for line in run_page(page, tmp_path)]
+    assert not failed, "\n".join(failed)
+
+
+def test_a_console_block_is_left_out_with_a_reason_only(tmp_path: Path) -> None:
+    """A console block is run, behind what it needs first, unless a line above it or of the page gives a reason."""
+    path = tmp_path / "page.md"
+    path.write_text(
+        "<!-- first: outlive a; outlive b -->\n```console\n$ outlive c\nsays\n```\n"
+        "<!-- not run: needs a key -->\n```console\n$ outlive d\n```\n"
+    )
+    page = console_page(path)
+    assert page is not None
+    assert [command for _, command in page.commands] == ["outlive a", "outlive b", "outlive c"]
+    path.write_text("<!-- console not run: needs a key -->\n" + path.read_text())
+    assert console_page(path) is None
+
+
+def test_a_command_that_fails_is_found_at_its_place(tmp_path: Path) -> None:
+    """A failing command and one that is not ours are named with page, line and what to do."""
+    path = tmp_path / "page.md"
+    path.write_text("```console\n$ outlive cost --turns no\n$ pip list\n$ outlive --version\n```\n")
+    page = console_page(path)
+    assert page is not None
+    wrong, foreign = run_page(page, tmp_path)
+    assert wrong.startswith("page.md:2 `outlive cost --turns no` ended with exit 2")
+    assert foreign.startswith("page.md:3 `pip list` is no `outlive` command")
 
 
 def test_a_block_is_left_out_with_a_reason_only(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def help_of(app: typer.Typer, name: str = "outlive") -> Iterator[tuple[str, str]
 def _help_of(command: Command, name: str, parent: typer.Context | None) -> Iterator[tuple[str, str]]:
     """Full name and help of a command and of those below it, hidden ones left out."""
     command.rich_markup_mode = None  # plain text: boxes and colours depend on the terminal
-    context = typer.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
+    context = typer.Context(
+        command, info_name=name, parent=parent, terminal_width=WIDTH, **({} if parent else command.context_settings)
+    )
     yield context.command_path, "\n".join(line.rstrip() for line in command.get_help(context).rstrip().split("\n"))
     if isinstance(command, TyperGroup):
         for found in command.commands.values():

@@ -21,6 +21,8 @@ from outlive.telemetry_settings import TelemetrySettings
 PREFIX = "OUTLIVE_"
 FILE_VARIABLE = "OUTLIVE_CONFIG"
 JSON_VARIABLE = "OUTLIVE_JSON"
+COMMAND_PREFIX = "OUTLIVE_CLI_"
+"""Variables that stand for options of commands are no settings; the command line knows them."""
 """Read by the command line alone: what it prints."""
 FILE_NAME = "outlive.toml"
 
@@ -330,7 +332,7 @@ def _file_values() -> dict[str, Any]:
 def _refuse_unknown_variables() -> None:
     known = {_variable(name) for name in Settings.model_fields} | {FILE_VARIABLE, JSON_VARIABLE}
     for name in os.environ:
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and not name.startswith(COMMAND_PREFIX) and name not in known:
             nearest = _nearest(name, sorted(known))
             raise Invalid(f"{name} is not a setting.{nearest}", fix="See docs/reference/settings.md.")
 

@@ -95,6 +95,7 @@ from outlive.entrypoints.commands.wechat_pair import wechat_pair
 from outlive.entrypoints.commands.wechat_run import wechat_run
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
+from outlive.entrypoints.option_variables import AUTOMATIC, refuse_unknown_options
 from outlive.entrypoints.terminal.output import print_error, print_failure
 from outlive.errors import OutliveError
 
@@ -104,6 +105,10 @@ HELP = """Claude agents that outlive their compute.
 Data goes to stdout, everything else to stderr. Errors are two lines on stderr,
 `error: ...` and `fix: ...`, or with --json (or OUTLIVE_JSON=1) one JSON object
 {"error": {"type": ..., "message": ..., "fix": ...}}.
+
+\b
+Every option has an environment variable; each command's --help names them.
+`outlive --install-completion` makes the Tab key complete commands and options.
 
 \b
 Exit codes: 0 done · 1 refused, not found, conflict, damaged or unavailable ·
@@ -240,11 +245,12 @@ def _name_and_version() -> str:
     return f"outlive {version('outlive')}"
 
 
-@app.callback(help=HELP)
+@app.callback(help=HELP, context_settings=AUTOMATIC)
 def main(
     *,
     _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, show_envvar=False, help="Print the version."),
     ] = False,
 ) -> None:
     """Every command starts here."""
@@ -270,6 +276,7 @@ def run_with(arguments: list[str]) -> int:
     """Run the command line with these arguments and return the exit code; the one error boundary."""
     as_json = "--json" in arguments or os.environ.get("OUTLIVE_JSON", "").lower() in {"1", "true", "yes", "on"}
     try:
+        refuse_unknown_options(app)
         code = app(arguments, prog_name="outlive", standalone_mode=False)
         sys.stdout.flush()
     except OutliveError as error:

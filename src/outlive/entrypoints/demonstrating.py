@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from rich.table import Table as Grid
 
 from outlive.core.ledger import lines_of
 from outlive.core.messages import Inbound
+from outlive.entrypoints.terminal.output import print_json
 from outlive.errors import AgentFailed
 from outlive.flows.accept_message import accept_message
 from outlive.flows.turn.find_session import find_head, find_session
@@ -50,7 +51,7 @@ class Report:
     files_found: int = 0
 
 
-async def demo(model: str | None, *, keep: Path | None) -> int:
+async def demo(model: str | None, *, keep: Path | None, as_json: bool = False) -> int:
     """Run it and return the exit code; `keep` is a folder for the data, otherwise a temporary one is removed."""
     base = keep or Path(tempfile.mkdtemp(prefix="outlive-demo-"))
     try:
@@ -63,20 +64,25 @@ async def demo(model: str | None, *, keep: Path | None) -> int:
             isolation="none",  # nobody else's session is below this folder, which only we can enter
         )
         async with open_app(settings, stand_in=True) as app:
-            return await _play(app, Console(highlight=False), base)
+            return await _play(app, Console(highlight=False, quiet=as_json), base, as_json=as_json)
     finally:
         if keep is None:
             shutil.rmtree(base, ignore_errors=True)
 
 
-async def _play(app: App, console: Console, base: Path) -> int:
+async def _play(app: App, console: Console, base: Path, *, as_json: bool) -> int:
     started = perf_counter()
     _introduce(console, app)
     reports = [await _turn(app, console, base, number, text) for number, text in enumerate(MESSAGES, start=1)]
     reports.append(await _killed_turn(app, console, base, len(reports) + 1))
     for text in PROOFS:
         reports.append(await _turn(app, console, base, len(reports) + 1, text))
-    return await _prove(app, console, reports, perf_counter() - started)
+    checks = await _checks(app, reports)
+    seconds = perf_counter() - started
+    if as_json:
+        print_json({"kept": checks, "turns": len(reports), "workers": len(reports) + 1, "seconds": round(seconds, 1)})
+    _show(console, checks, f"{len(reports)} turns, {len(reports) + 1} workers, {seconds:.0f} s")
+    return 0 if all(checks.values()) else 1
 
 
 # ------------------------------------------------------------------------------------------- the turns
@@ -210,7 +216,7 @@ def _line(console: Console, label: str, text: str, *, style: str) -> None:
     console.print(indented, style=style if style == "dim" else None, markup=False, soft_wrap=True)
 
 
-async def _prove(app: App, console: Console, reports: list[Report], seconds: float) -> int:
+async def _checks(app: App, reports: list[Report]) -> dict[str, bool]:
     """Read everything back from the stores: no worker is left that could remember it."""
     stores = app.engine.stores(app.settings.tenant)
     head = await find_head(app.engine, stores, await find_session(app.engine, stores, app.key(KEY)))
@@ -218,7 +224,7 @@ async def _prove(app: App, console: Console, reports: list[Report], seconds: flo
     plan = await read_file(app.engine, stores, head, "work/plan.md") or b""
     proof = await read_file(app.engine, stores, head, "work/proof.txt") or b""
     replies = {line.text: line.reply for line in ledger}
-    checks = {
+    return {
         "the name it was told": "Ada" in replies[PROOFS[0]],
         "its task list": "milk" in replies[PROOFS[1]] and "report" in replies[PROOFS[1]],
         "the file it wrote": b"Grace" in plan and "Grace" in replies[PROOFS[2]],
@@ -226,9 +232,10 @@ async def _prove(app: App, console: Console, reports: list[Report], seconds: flo
         "one turn per message": len(ledger) == len(MESSAGES) + 1 + len(PROOFS) == head.version,
         "a new worker for every turn": len({report.pid for report in reports}) == len(reports),
     }
+
+
+def _show(console: Console, checks: Mapping[str, bool], title: str) -> None:
     grid = Grid(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, kept in checks.items():
         grid.add_row("[green]kept[/green]" if kept else "[red]LOST[/red]", name)
-    title = f"{len(reports)} turns, {len(reports) + 1} workers, {seconds:.0f} s"
     console.print(Panel(grid, title=title, expand=False))
-    return 0 if all(checks.values()) else 1

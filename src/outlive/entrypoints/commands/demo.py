@@ -19,14 +19,15 @@ def demo(
         Path | None,
         typer.Option(help="Folder for the data, which stays; otherwise it is removed.", show_default=False),
     ] = None,
+    json: options.Json = False,
 ) -> int:
     """See an agent keep everything while its workers go.
 
     Runs the real agent. Without a key the scripted model stands in, which is not a language model. Exits 1 when
-    something was lost.
+    something was lost. With --json what was kept is one JSON object.
     """
     import asyncio
 
     from outlive.entrypoints import demonstrating
 
-    return asyncio.run(demonstrating.demo(model, keep=keep))
+    return asyncio.run(demonstrating.demo(model, keep=keep, as_json=json))

@@ -60,6 +60,8 @@ def show_sent(sent: Sent, *, json: bool) -> None:
         say(f"Nothing was queued: the queue has had message {sent.message_id} already.")
     if sent.reply is not None:
         say(f"message {sent.message_id}, turn {sent.turn}")
+    elif not sent.duplicate:
+        say("Queued. A worker answers it (`outlive worker`, or `outlive serve`); `--wait` waits for the reply.")
     print_text(sent.message_id if sent.reply is None else sent.reply)
     for path in sent.files:
         say(f"file {path}")

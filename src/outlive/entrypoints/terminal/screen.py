@@ -9,7 +9,7 @@ from outlive.entrypoints.terminal.questions import asked_in
 from outlive.errors import OutliveError
 from outlive.flows.run_turn import Turn
 from outlive.flows.turn.outgoing_files import named
-from outlive.protocols import AgentEvent, TextPart, ToolFinished, ToolStarted
+from outlive.protocols import AgentEvent, TextPart, ToolFinished, ToolStarted, TurnDone
 
 NOTES = {
     "continued": "That turn was interrupted; it is finished now.",
@@ -46,6 +46,9 @@ class Screen:
             case ToolFinished(tool_use_id, is_error=True):
                 name = self._tools.get(tool_use_id, "tool")
                 self.tell("tool_failed", f"  [{name}] failed", name=name)
+            case TurnDone(notices=notices):
+                for text in notices:
+                    self.tell("notice", f"note: {text}", notice=text)
 
     def tell(self, event: str, text: str, **fields: object) -> None:
         """Something beside the agent's words, on a line of its own."""
