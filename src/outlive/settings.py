@@ -16,6 +16,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from outlive.channel_settings import ChannelSettings
 from outlive.errors import Invalid
+from outlive.region_settings import RegionSettings
 
 PREFIX = "OUTLIVE_"
 FILE_VARIABLE = "OUTLIVE_CONFIG"
@@ -31,7 +32,7 @@ def default_data() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "outlive"
 
 
-class Settings(ChannelSettings):
+class Settings(ChannelSettings, RegionSettings):
     """Everything that can be chosen. Each field is read from `OUTLIVE_<NAME>` or from `outlive.toml`."""
 
     model_config = SettingsConfigDict(
@@ -200,7 +201,6 @@ class Settings(ChannelSettings):
         pattern=r"^(arn:[a-z-]+:iam::\d{12}:role/.+)?$",
         description="AWS role taken before records of a tenant are touched, narrowed to that tenant; empty: none.",
     )
-    region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")
     @classmethod

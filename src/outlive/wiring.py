@@ -194,6 +194,7 @@ async def open_app(
             archive=stores.archive,
             keys=stores.keys,
             broadcast=stores.broadcast,
+            regions=stores.regions,
         )
         beside = replace(engine, table=table, objects=objects, queue=queue)
         stack.push_async_callback(flush_statistics, beside)

@@ -22,7 +22,7 @@ NEVER = 32503680000.0
 COPY = "copy of "
 OWN = "_region/"
 """Records of these modules: each region has its own, and no tenant's name starts with `_`."""
-CONTROL_KEY = f"{OWN}control"
+CONTROL = f"{OWN}control/"
 TAKEN, GONE, LOST = f"{OWN}taken/", f"{OWN}gone/", f"{OWN}lost/"
 HOMED = ("head/", "key/")
 COPIED = ("tasks/", "link/", "memory/", "pair/", "moved/", "sent/", "preferences/", "control/limits")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from outlive.core.regions import copied_version, is_copied, is_homed
-from outlive.errors import Conflict
+from outlive.errors import Conflict, VersionConflict
 from outlive.flows.list_all import list_all, scan_all
 from outlive.flows.overwrite import write_over
 from outlive.flows.regions.copying import copy_object
 from outlive.flows.regions.pair import RegionPair
+from outlive.flows.regions.stage import stage
 from outlive.protocols import Row
 
 AT_ONCE = 16
@@ -29,6 +31,21 @@ async def copy_objects(pair: RegionPair, source: str) -> int:
     for start in range(0, len(missing), AT_ONCE):
         await asyncio.gather(*(copy_object(pair, source, key) for key in missing[start : start + AT_ONCE]))
     return len(missing)
+
+
+async def copy_record(pair: RegionPair, key: str, *, to: str) -> bool:
+    """Bring the copy in `to` up to date, of a record that is at home in the other region; False if it is, or is none.
+
+    A worker that is faster has made a newer one.
+    """
+    row = await pair.tables[pair.regions.opposite(to)].read(key)
+    if row is None or copied_version(row) is not None:
+        return False
+    with suppress(VersionConflict):
+        seen = await pair.tables[to].read(key)
+        copy = await stage(pair.tables[to], pair.regions, row, seen)
+        return seen is None or copy.version != seen.version
+    return False
 
 
 async def copy_plain_records(pair: RegionPair, source: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from outlive.core.regions import (
@@ -18,12 +17,11 @@ from outlive.core.regions import (
     note_key,
 )  # fmt: skip
 from outlive.core.sessions import decode_head
-from outlive.errors import Conflict, Unavailable, VersionConflict
+from outlive.errors import Conflict, Unavailable
 from outlive.flows.list_all import list_all, scan_all
 from outlive.flows.overwrite import overwrite
-from outlive.flows.regions.copy_region import copy_objects, copy_plain_records, homed_rows
+from outlive.flows.regions.copy_region import copy_objects, copy_plain_records, copy_record, homed_rows
 from outlive.flows.regions.pair import CONTROL_SECONDS, RegionPair
-from outlive.flows.regions.stage import stage
 from outlive.flows.regions.take_over import take_record
 from outlive.protocols import At, Row
 
@@ -61,14 +59,18 @@ async def give_back(pair: RegionPair, *, homes: bool = True) -> GivenBack:
     await pair.set_control(own, Control(control.epoch))
     await pair.clock.sleep(2 * CONTROL_SECONDS)  # from here on every worker makes its copies itself
     await _bring_up_to_date(pair, done)
-    if homes:
+    if homes and not pair.is_shared:
         await _return_homes(pair, done)
+    for row in await scan_all(pair.tables[own], GONE, pair.clock):
+        await pair.tables[own].delete(row.key, expected=At(row.version, row.fence))
     return done
 
 
 async def _bring_up_to_date(pair: RegionPair, done: GivenBack) -> None:
     own, other = pair.regions.own, pair.regions.other
     done.objects_copied += await copy_objects(pair, own)
+    if pair.is_shared:
+        return
     await copy_plain_records(pair, own)
     here, there = await homed_rows(pair, own), await homed_rows(pair, other)
     for key in await _erased(pair):
@@ -80,27 +82,15 @@ async def _bring_up_to_date(pair: RegionPair, done: GivenBack) -> None:
             await _fence(pair, row, there.get(key), done)
     for key, row in there.items():
         if copied_version(row) is None and (key not in here or copied_version(here[key]) is not None):
-            await _copy(pair, key, to=own, done=done)
+            done.copied += await copy_record(pair, key, to=own)
 
 
 async def _fence(pair: RegionPair, here: Row, there: Row | None, done: GivenBack) -> None:
     """Make the other region's record the copy it ought to be, and keep what only it has aside."""
-    if there is not None and copied_version(there) is None and there.fence < here.fence:
-        if is_head(here.key):
-            await _keep_aside(pair, here, there, done)
-    await _copy(pair, here.key, to=pair.regions.other, done=done)
-
-
-async def _copy(pair: RegionPair, key: str, *, to: str, done: GivenBack) -> None:
-    """A worker that is faster has made a newer copy."""
-    source = pair.tables[pair.regions.opposite(to)]
-    row = await source.read(key)
-    if row is None or copied_version(row) is not None:
-        return
-    with suppress(VersionConflict):
-        seen = await pair.tables[to].read(key)
-        copy = await stage(pair.tables[to], pair.regions, row, seen)
-        done.copied += seen is None or copy.version != seen.version
+    is_stale = there is not None and copied_version(there) is None and there.fence < here.fence
+    if there is not None and is_stale and is_head(here.key):
+        await _keep_aside(pair, here, there, done)
+    done.copied += await copy_record(pair, here.key, to=pair.regions.other)
 
 
 async def _keep_aside(pair: RegionPair, here: Row, there: Row, done: GivenBack) -> None:
@@ -156,9 +146,7 @@ async def _return_homes(pair: RegionPair, done: GivenBack) -> None:
             continue
         await pair.tables[own].delete(note.key, expected=At(note.version, note.fence))
         await _forget_note(pair, key)
-    await copy_objects(pair, own)
-    for row in await scan_all(pair.tables[own], GONE, pair.clock):
-        await pair.tables[own].delete(row.key, expected=At(row.version, row.fence))
+    done.objects_copied += await copy_objects(pair, own)
 
 
 async def _forget_note(pair: RegionPair, key: str) -> None:

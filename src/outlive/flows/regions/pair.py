@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from outlive.core.regions import CONTROL_KEY, Control, Regions, Replication, decode_control, encode_control
+from outlive.core.regions import CONTROL, Control, Regions, Replication, decode_control, encode_control
 from outlive.errors import Unavailable
 from outlive.flows.overwrite import overwrite
 from outlive.protocols import Clock, Objects, Table
@@ -33,9 +33,14 @@ class RegionPair:
     def __post_init__(self) -> None:
         self.readable = self.readable or self.tables
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the table is one in both regions, so that nothing in it has a home and only objects are copied."""
+        return self.tables[self.regions.own] is self.tables[self.regions.other]
+
     async def control(self, region: str) -> Control:
         """What the region says of itself, read now; `Unavailable` when it does not answer."""
-        row = await self.tables[region].read(CONTROL_KEY)
+        row = await self.tables[region].read(CONTROL + region)
         control = decode_control(row.body if row else None)
         self._known[region] = (self.clock.now(), control)
         return control
@@ -47,7 +52,7 @@ class RegionPair:
 
     async def set_control(self, region: str, control: Control) -> None:
         """Write it."""
-        await overwrite(self.tables[region], CONTROL_KEY, encode_control(control), self.clock, expires_at=None)
+        await overwrite(self.tables[region], CONTROL + region, encode_control(control), self.clock, expires_at=None)
         self._known[region] = (self.clock.now(), control)
 
     async def is_alone(self) -> bool:

@@ -55,6 +55,8 @@ class RegionalTable:
             return row
         if row is not None and copied_version(row) is not None and key not in self._written:
             return as_at_home(row)
+        if row is None and await self._knows_all(key):
+            return None
         return await self._read_both(key, row)
 
     async def write(
@@ -134,6 +136,13 @@ class RegionalTable:
         if any((copied_version(row) or 0) > 1 for row in rows):
             raise Unavailable(f"{key} is on its way between the regions.", fix="Run `outlive region failover` again.")
         return None  # a copy of version 1 alone: its worker died before it made the record itself
+
+    async def _knows_all(self, key: str) -> bool:
+        """Whether a mapping that is not here is nowhere: they are made in the primary region, and this is it."""
+        if is_head(key) or await self._pair.is_left_behind():
+            return False
+        control = await self._pair.recent_control(self._regions.own)
+        return control.alone or self._regions.home(control.epoch * EPOCH) == self._regions.own
 
     async def _present_home(self, key: str) -> str:
         """Where to ask for the lease first: here, unless the other region has taken the record over meanwhile."""

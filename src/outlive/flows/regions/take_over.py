@@ -21,7 +21,7 @@ from outlive.core.regions import (
 from outlive.core.sessions import decode_head, encode_head
 from outlive.errors import Conflict, NotFound, VersionConflict
 from outlive.flows.overwrite import overwrite
-from outlive.flows.regions.copy_region import copy_objects, copy_plain_records, homed_rows
+from outlive.flows.regions.copy_region import copy_objects, copy_plain_records, copy_record, homed_rows
 from outlive.flows.regions.pair import RegionPair
 from outlive.protocols import Absent, At, Expected, Raise, Row
 
@@ -68,6 +68,8 @@ async def plan_take_over(pair: RegionPair, key: str | None = None) -> Plan:
     """What passes to this region: the session with this head's key (with the tenant) and its mapping, or everything."""
     own, other = pair.regions.own, pair.regions.other
     reaches = await pair.reaches(other)
+    if pair.is_shared:
+        return Plan(own, reaches, (), 0.0, 0, 0.0)
     here = await homed_rows(pair, own)
     there = await homed_rows(pair, other) if reaches else {}
     rows = [_newer(here.get(each), there.get(each)) for each in {*here, *there}]
@@ -102,7 +104,9 @@ async def take_over(pair: RegionPair, plan: Plan, *, everything: bool) -> TakenO
             done.left.append(key)
         else:
             done.records, done.sessions = done.records + 1, done.sessions + is_head(key)
-    if plan.reaches_other:  # what was written until the last record was fenced
+    if plan.reaches_other:  # what was written until the last record was fenced, and what an interrupted one left
+        for key in await homed_rows(pair, own) if everything else plan.records:
+            await copy_record(pair, key, to=other)
         done.objects_copied += await copy_objects(pair, other)
         await copy_plain_records(pair, other)
     return done
