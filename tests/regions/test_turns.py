@@ -89,7 +89,7 @@ async def test_a_session_that_is_not_copied_yet_is_not_begun_anew(two: TwoRegion
 
 
 async def test_what_replication_costs(two: TwoRegions) -> None:
-    """A warm synchronous turn costs two writes there (commit, release), one object, and a read of its control record."""
+    """A warm synchronous turn costs there two writes (commit, release), one object, one read of its control record."""
     worker = two.worker("east")
     for text in ("one", "two"):
         await two.turn(worker, text)

@@ -79,7 +79,9 @@ async def _line(pair: RegionPair, name: str, rows: Mapping[str, Row]) -> RegionL
     at_home = sum(copied_version(row) is None for row in heads)
     taken = len(await scan_all(table, TAKEN, pair.clock))
     turns = sum(each.turns for each in lost)
-    return RegionLine(name, True, control.epoch, control.alone, at_home, len(heads) - at_home, taken, len(lost), turns)
+    return RegionLine(
+        name, answers, control.epoch, control.alone, at_home, len(heads) - at_home, taken, len(lost), turns
+    )
 
 
 def _behind(found: Mapping[str, Mapping[str, Row]]) -> list[Row]:
