@@ -79,8 +79,17 @@ async def _line(pair: RegionPair, name: str, rows: Mapping[str, Row]) -> RegionL
     at_home = sum(copied_version(row) is None for row in heads)
     taken = len(await scan_all(table, TAKEN, pair.clock))
     turns = sum(each.turns for each in lost)
+    copies = len(heads) - at_home
     return RegionLine(
-        name, answers, control.epoch, control.alone, at_home, len(heads) - at_home, taken, len(lost), turns
+        name,
+        answers=True,
+        epoch=control.epoch,
+        alone=control.alone,
+        at_home=at_home,
+        copies=copies,
+        taken=taken,
+        lost_sessions=len(lost),
+        lost_turns=turns,
     )
 
 
