@@ -21,7 +21,7 @@ class RegionSettings(BaseSettings):
     peer_table: str = Field(
         "", description="Table URL of the other region; empty: the table is one in both, with strong consistency."
     )
-    peer_objects: str = Field("", description="Object store URL of the other region.")
+    peer_objects: str = Field("", description="Object store URL of the other region, `s3://BUCKET?region=REGION` say.")
     replication_window_seconds: float = Field(
         60.0, gt=0, le=86400, description="How far asynchronous copies may be behind before no more turns are taken."
     )

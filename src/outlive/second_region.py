@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from urllib.parse import parse_qsl
 
 from outlive.core.regions import Replication, parse_regions
 from outlive.databases import Databases
@@ -24,7 +25,8 @@ async def open_pair(
         return None
     regions = parse_regions(settings.regions, settings.region)
     _check(settings)
-    objects = await UrlObjects.open(settings.peer_objects, clock=clock)
+    url, _, query = settings.peer_objects.partition("?")
+    objects = await UrlObjects.open(url, clock=clock, options=_options(query))
     stack.push_async_callback(objects.close)
     peer = await databases.table(settings.peer_table) if settings.peer_table else own[0]
     return RegionPair(
@@ -43,6 +45,16 @@ def in_step(pair: RegionPair, stack: AsyncExitStack) -> tuple[Table, Objects]:
     stack.push_async_callback(copying.close)
     table = pair.tables[pair.regions.own] if pair.is_shared else RegionalTable(pair, copying)
     return table, ReplicatedObjects(pair, copying)
+
+
+def _options(query: str) -> dict[str, object]:
+    """Region and endpoint of the other region's bucket: the environment names this region's."""
+    options: dict[str, object] = dict(parse_qsl(query))
+    if unknown := options.keys() - {"region", "endpoint"}:
+        raise Invalid(f"setting peer_objects has {sorted(unknown)}.", fix="Use s3://BUCKET?region=REGION.")
+    if str(options.get("endpoint", "")).startswith("http:"):
+        options["client_options"] = {"allow_http": True}
+    return options
 
 
 def _check(settings: Settings) -> None:
