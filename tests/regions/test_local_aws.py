@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 
 from outlive.aws.table import DynamoTable
@@ -49,9 +50,10 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"AWS_{name}", value)
 
 
-def make_stores(url: str, name: str) -> None:
+def make_stores(url: str, name: str, region: str) -> None:
     """A table and a bucket."""
-    client(url, "dynamodb").create_table(**table_definition(name))
+    aws = boto3.Session("test", "test", region_name=region)
+    aws.client("dynamodb", endpoint_url=url).create_table(**table_definition(name))
     client(url, "s3").create_bucket(Bucket=name)
 
 
@@ -79,8 +81,8 @@ def environment(folder: Path, name: str, region: str, own: str, peer: str) -> di
 async def test_a_home_killed_in_mid_turn_is_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Worker and stores of the home are killed in a turn; the survivor finishes that turn, nothing is lost; timed."""
     (east, kill_east), west, name = start_aws({}), local_aws(), f"r{os.getpid()}"
-    make_stores(east, name)
-    make_stores(west, name)
+    make_stores(east, name, EAST)
+    make_stores(west, name, WEST)
     env = os.environ | environment(tmp_path, name, EAST, east, west)
     await asyncio.to_thread(_die_in_mid_turn, env, kill_east)
     began = time.perf_counter()
@@ -168,8 +170,8 @@ async def open_region(name: str, own: str, urls: dict[str, str]) -> RegionPair:
 async def test_a_home_that_was_cut_off_comes_back_stale(tmp_path: Path) -> None:
     """Cut off, the home acknowledges nothing; back again, it is refused and follows the new home; then goes home."""
     east, west, name = start_aws({})[0], local_aws(), f"p{os.getpid()}"
-    make_stores(east, name)
-    make_stores(west, name)
+    make_stores(east, name, EAST)
+    make_stores(west, name, WEST)
     async with cable_to(west) as to_west, cable_to(east) as to_east:
         here = await open_region(name, EAST, {EAST: east, WEST: to_west.url})
         there = await open_region(name, WEST, {EAST: to_east.url, WEST: west})
