@@ -36,7 +36,6 @@ from outlive.objects.objects import UrlObjects
 from outlive.settings import load_settings
 from outlive.testing.instant_agent import InstantAgent
 from outlive.wiring import open_app
-from tests.aws.stack import client
 from tests.engine.conftest import KEY, World
 from tests.servers import local_aws, start_aws
 
@@ -54,7 +53,8 @@ def make_stores(url: str, name: str, region: str) -> None:
     """A table and a bucket."""
     aws = boto3.Session("test", "test", region_name=region)
     aws.client("dynamodb", endpoint_url=url).create_table(**table_definition(name))
-    client(url, "s3").create_bucket(Bucket=name)
+    place = {} if region == EAST else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    aws.client("s3", endpoint_url=url).create_bucket(Bucket=name, **place)
 
 
 def environment(folder: Path, name: str, region: str, own: str, peer: str) -> dict[str, str]:
@@ -163,7 +163,9 @@ async def open_region(name: str, own: str, urls: dict[str, str]) -> RegionPair:
         options = {"endpoint": url, "region": region, "client_options": {"allow_http": True}}
         options["retry_config"] = {"max_retries": 0}
         objects[region] = await UrlObjects.open(f"s3://{name}", clock=SystemClock(), options=options)
-    return RegionPair(Regions((EAST, WEST), own), Replication.SYNCHRONOUS, tables, objects, SystemClock())
+    pair = RegionPair(Regions((EAST, WEST), own), Replication.SYNCHRONOUS, tables, objects, SystemClock())
+    pair.control_seconds = 0.2
+    return pair
 
 
 @pytest.mark.promise("P4")

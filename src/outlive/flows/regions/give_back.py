@@ -21,7 +21,7 @@ from outlive.errors import Conflict, Unavailable
 from outlive.flows.list_all import list_all, scan_all
 from outlive.flows.overwrite import overwrite
 from outlive.flows.regions.copy_region import copy_objects, copy_plain_records, copy_record, homed_rows
-from outlive.flows.regions.pair import CONTROL_SECONDS, RegionPair
+from outlive.flows.regions.pair import RegionPair
 from outlive.flows.regions.take_over import take_record
 from outlive.protocols import At, Row
 
@@ -57,7 +57,7 @@ async def give_back(pair: RegionPair, *, homes: bool = True) -> GivenBack:
     await _bring_up_to_date(pair, done)
     await pair.set_control(other, Control(control.epoch))
     await pair.set_control(own, Control(control.epoch))
-    await pair.clock.sleep(2 * CONTROL_SECONDS)  # from here on every worker makes its copies itself
+    await pair.clock.sleep(2 * pair.control_seconds)  # from here on every worker makes its copies itself
     await _bring_up_to_date(pair, done)
     if homes and not pair.is_shared:
         await _return_homes(pair, done)

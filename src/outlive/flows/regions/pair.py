@@ -26,6 +26,7 @@ class RegionPair:
     clock: Clock
     window_seconds: float = 60.0
     """How far copies may be behind before an asynchronous region takes no more turns: what may be lost with it."""
+    control_seconds: float = CONTROL_SECONDS
     readable: Mapping[str, Table] = field(default_factory=dict)
     """The tables with bodies in the clear; the same where nothing is sealed."""
     _known: dict[str, tuple[float, Control]] = field(default_factory=dict)
@@ -48,7 +49,7 @@ class RegionPair:
     async def recent_control(self, region: str) -> Control:
         """The same, a little old at most."""
         at, control = self._known.get(region, (float("-inf"), Control()))
-        return control if self.clock.now() - at < CONTROL_SECONDS else await self.control(region)
+        return control if self.clock.now() - at < self.control_seconds else await self.control(region)
 
     async def set_control(self, region: str, control: Control) -> None:
         """Write it."""
