@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
@@ -65,6 +66,11 @@ def guarded_aws() -> str:
 
 
 def _start_aws(more: dict[str, str]) -> str:
+    return start_aws(more)[0]
+
+
+def start_aws(more: dict[str, str]) -> tuple[str, Callable[[], None]]:
+    """A further local AWS: its URL, and what ends it at once, with all that it holds."""
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="outlive-aws-"))
     env = {"PATH": os.environ["PATH"], "GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "TMPDIR": str(folder)}
@@ -79,7 +85,7 @@ def _start_aws(more: dict[str, str]) -> str:
 
     atexit.register(stop)
     _until_open(port)
-    return f"http://127.0.0.1:{port}"
+    return f"http://127.0.0.1:{port}", stop
 
 
 @cache

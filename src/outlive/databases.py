@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from outlive.clock import SystemClock
 from outlive.errors import Invalid
+from outlive.flows.tenant_stores import PrefixedTable
 from outlive.memory.hot_cache import MemoryHotCache
 from outlive.objects.objects import UrlObjects
 from outlive.protocols import Broadcast, Clock, HotCache, KeyWrap, Objects, Queue, Table
@@ -66,7 +67,8 @@ class Databases:
             from outlive.aws.table import DynamoTable  # noqa: PLC0415 - an extra
         table = await DynamoTable.open(url)
         self._stack.push_async_callback(table.close)
-        return table
+        space = dict(parse_qsl(urlsplit(url).query)).get("space")
+        return PrefixedTable(table, f"{space}.") if space else table
 
     async def _sqs(self, url: str, clock: Clock) -> Queue:
         with _aws():

@@ -16,8 +16,8 @@ from outlive.core.live import Broadcast
 from outlive.core.messages import FileRef
 from outlive.core.records import (
     Absent, AgentEvent, AgentTool, At, Chosen, DeadLetter, Delivery, Expected, FileContent, FileStat, Free, Hold, Keep,
-    LeaseChange, Message, ObjectInfo, QueueDepth, Reply, ReplyFile, Row, SessionSeen, TextPart, ToolFinished,
-    ToolStarted, TurnDone, Usage,
+    LeaseChange, Message, ObjectInfo, QueueDepth, Raise, Reply, ReplyFile, Row, SessionSeen, TextPart,
+    ToolFinished, ToolStarted, TurnDone, Usage,
 )  # fmt: skip
 from outlive.core.tenant_keys import KeyRecord, KeyWrap, TenantKeys
 
@@ -25,7 +25,7 @@ __all__ = [  # the records cross the seams: whoever implements one finds them on
     "Absent", "Agent", "AgentEvent", "AgentTool", "AgentTurn", "Approval", "At", "Broadcast", "Channel", "Chosen",
     "Clock", "DeadLetter", "Decided", "DeferredCall", "Delivery", "Expected", "FieldChooser", "FileContent", "FileRef",
     "FileStat", "Free", "Hold", "HotCache", "Keep", "KeyRecord", "KeyWrap", "LeaseChange", "Message", "NewId",
-    "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents", "QueueDepth", "Reply", "ReplyFile", "Row",
+    "ObjectInfo", "Objects", "OnEvent", "Queue", "QueueContents", "QueueDepth", "Raise", "Reply", "ReplyFile", "Row",
     "SessionSeen", "Table", "TenantKeys", "TextPart", "ToolFinished", "ToolResults", "ToolStarted", "TurnDone", "Usage",
     "Workspace", "Workspaces",
 ]  # fmt: skip
@@ -52,7 +52,8 @@ class Table(Protocol):
         `Absent` and the record exists: `AlreadyExists`. `At` and version or fence differ, or there is no record:
         `VersionConflict`. A new record is at version 1 and at the fence that `Absent` names, 0 by default; `Hold` on
         create takes the lease with a fence one higher, on update it prolongs it under the same fence. `Free` clears
-        owner and expiry and keeps the fence.
+        owner and expiry and keeps the fence. `Raise` sets fence, owner and expiry, on create as well; `Invalid` for a
+        fence below the one that `expected` names.
         """
         ...
 

@@ -16,6 +16,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from outlive.channel_settings import ChannelSettings
 from outlive.errors import Invalid
+from outlive.region_settings import RegionSettings
 from outlive.telemetry_settings import TelemetrySettings
 
 PREFIX = "OUTLIVE_"
@@ -34,7 +35,7 @@ def default_data() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "outlive"
 
 
-class Settings(ChannelSettings, TelemetrySettings):
+class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     """Everything that can be chosen. Each field is read from `OUTLIVE_<NAME>` or from `outlive.toml`."""
 
     model_config = SettingsConfigDict(
@@ -206,7 +207,6 @@ class Settings(ChannelSettings, TelemetrySettings):
         pattern=r"^(arn:[a-z-]+:iam::\d{12}:role/.+)?$",
         description="AWS role taken before records of a tenant are touched, narrowed to that tenant; empty: none.",
     )
-    region: str = Field("local", description="Region written into heads this worker makes.")
 
     @field_validator("data", "workspaces", "profiles")
     @classmethod

@@ -11,9 +11,11 @@ from outlive.clock import SystemClock
 from outlive.databases import Databases, open_broadcast, open_hot_cache, open_key_ring, open_scoped
 from outlive.errors import Invalid
 from outlive.flows.fresh_records import FreshRecords
+from outlive.flows.regions.pair import RegionPair
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.objects.objects import UrlObjects
 from outlive.protocols import Broadcast, Clock, Objects, Queue, Table, TenantKeys
+from outlive.second_region import in_step, open_pair
 from outlive.settings import Settings
 
 
@@ -28,14 +30,20 @@ class Stores:
     """A place of its own for the archive; None where it lies beside the other objects."""
     keys: TenantKeys | None = None
     broadcast: Broadcast | None = None
+    regions: RegionPair | None = None
+    """Both regions' stores; None where there is one."""
 
 
 async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     """Open all of them; `stack` closes what was opened. `Invalid` names a URL that is of no use."""
     clock = SystemClock()
     databases = Databases(stack)
-    plain, objects = await _open_two(settings, databases, clock, stack)
-    table = FreshRecords(plain, secrets.randbits)
+    table, objects = await _open_two(settings, databases, clock, stack)
+    pair = await open_pair(settings, (table, objects), databases, clock, stack)
+    if pair is not None:
+        table, objects = in_step(pair, stack)
+    else:  # of two regions the tokens carry an epoch, so none can be drawn
+        table = FreshRecords(table, secrets.randbits)
     queue = await databases.queue(settings.queue_url, clock)
     cache = await open_hot_cache(settings.hot, clock)
     if cache is not None:
@@ -47,7 +55,8 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     broadcast = await open_broadcast(settings.broadcast)
     if broadcast is not None:
         stack.push_async_callback(broadcast.close)
-    return await _sealed(Stores(table, queue, objects, archive, broadcast=broadcast), settings, databases, clock, stack)
+    stores = Stores(table, queue, objects, archive, broadcast=broadcast, regions=pair)
+    return await _sealed(stores, settings, databases, clock, stack)
 
 
 async def _open_two(
@@ -87,6 +96,9 @@ async def _sealed(
     from outlive.encryption.table import EncryptedTable  # noqa: PLC0415 - an extra
 
     plain = settings.key_plain == "read"
+    if stores.regions is not None:
+        tables = stores.regions.tables
+        stores.regions.readable = {name: EncryptedTable(tables[name], ring, reads_plain=plain) for name in tables}
     return replace(
         stores,
         table=EncryptedTable(stores.table, ring, reads_plain=plain),

@@ -208,6 +208,7 @@ async def open_app(
             keys=stores.keys,
             broadcast=stores.broadcast,
             telemetry=observed.telemetry,
+            regions=stores.regions,
         )
         beside = replace(engine, table=table, objects=objects, queue=queue)
         stack.push_async_callback(flush_statistics, beside)

@@ -47,7 +47,7 @@ def parse_place(url: str, scheme: str) -> Place:
     """`SCHEME://NAME?region=…&endpoint=http://…`; `Invalid` names what is wrong."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
-    unknown = query.keys() - {"region", "endpoint"}
+    unknown = query.keys() - {"region", "endpoint"} - ({"space"} if scheme == "dynamodb" else set())
     if parts.scheme != scheme or not parts.netloc or parts.path.strip("/") or unknown:
         raise Invalid(f"store URL {url!r} is not supported.", fix=f"Use {scheme}://NAME?region=REGION.")
     return Place(parts.netloc, query.get("region"), query.get("endpoint"))

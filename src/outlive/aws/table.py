@@ -15,9 +15,9 @@ from typing import Any, assert_never
 from botocore.exceptions import ClientError
 
 from outlive.aws.client import Place, TemporaryKeys, code_of, open_client, parse_place, translated
-from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text
+from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text, created_lease
 from outlive.errors import AlreadyExists, NotFound, VersionConflict
-from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Row
+from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Raise, Row
 
 META = "meta"
 TTL_MARGIN = 2 * 86400
@@ -58,7 +58,7 @@ class DynamoTable:
     ) -> Row:
         check_table_key(key)
         check_body(key, body)
-        check_lease(lease)
+        check_lease(lease, expected)
         match expected:
             case Absent(fence):
                 return await self._create(key, body, fence, lease, expires_at)
@@ -133,8 +133,8 @@ class DynamoTable:
         await self._stack.aclose()
 
     async def _create(self, key: str, body: bytes, fence: int, lease: LeaseChange, expires_at: float | None) -> Row:
-        owner, until = (lease.owner, lease.until) if isinstance(lease, Hold) else (None, 0.0)
-        row = Row(key, body, 1, fence + (owner is not None), owner, until, expires_at)
+        fence, owner, until = created_lease(lease, fence)
+        row = Row(key, body, 1, fence, owner, until, expires_at)
         async with translated(self._what):
             try:
                 await self._client.put_item(
@@ -155,20 +155,16 @@ class DynamoTable:
         else:
             sets += ["expires_at = :expires", "#ttl = :ttl"]
             values |= {":expires": _number(expires_at), ":ttl": _ttl(expires_at)}
-        match lease:
-            case Keep():
-                pass
-            case Free():
-                names |= {"#owner": "owner", "#until": "until"}
+        if not isinstance(lease, Keep):
+            names |= {"#owner": "owner", "#until": "until"}
+            fence, owner, until = _changed_lease(lease, expected.fence)
+            sets += ["#fence = :raised", "#until = :until"]
+            values |= {":raised": _number(fence), ":until": _number(until)}
+            if owner is None:
                 removes.append("#owner")
-                sets.append("#until = :until")
-                values[":until"] = _number(0.0)
-            case Hold(owner, until):
-                names |= {"#owner": "owner", "#until": "until"}
-                sets += ["#owner = :owner", "#until = :until"]
-                values |= {":owner": {"S": owner}, ":until": _number(until)}
-            case _:
-                assert_never(lease)
+            else:
+                sets.append("#owner = :owner")
+                values[":owner"] = {"S": owner}
         expression = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
         async with translated(self._what):
             try:
@@ -209,6 +205,18 @@ class DynamoTable:
         async with translated(self._what):
             page: Mapping[str, Any] = await getattr(self._client, how)(**asked)
         return page
+
+
+def _changed_lease(lease: Free | Hold | Raise, fence: int) -> tuple[int, str | None, float]:
+    match lease:
+        case Free():
+            return fence, None, 0.0
+        case Hold(owner, until):
+            return fence, owner, until
+        case Raise(raised, owner, until):
+            return raised, owner, until
+        case _:
+            assert_never(lease)
 
 
 def _is_refused(error: ClientError) -> bool:

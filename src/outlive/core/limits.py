@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlive.core.records import Hold, LeaseChange
+from outlive.core.records import At, Expected, Hold, LeaseChange, Raise
 from outlive.errors import Invalid, TooLarge
 
 KEY_BYTES = 1024
@@ -37,10 +37,20 @@ def check_table_key(key: str) -> None:
     check_text("table key", key, at_most=KEY_BYTES)
 
 
-def check_lease(lease: LeaseChange) -> None:
-    """`Invalid` when the lease is to be held by nobody."""
+def check_lease(lease: LeaseChange, expected: Expected) -> None:
+    """`Invalid` when the lease is to be held by nobody, or its fence would fall."""
     if isinstance(lease, Hold):
         check_text("lease owner", lease.owner)
+    known = expected.fence if isinstance(expected, At) else 0
+    if isinstance(lease, Raise) and lease.fence < known:
+        raise Invalid(f"The fence cannot fall from {known} to {lease.fence}.", fix="Raise it.")
+
+
+def created_lease(lease: LeaseChange, fence: int = 0) -> tuple[int, str | None, float]:
+    """Fence, owner and expiry of a record that is made with this lease, its fences beginning behind `fence`."""
+    if isinstance(lease, Raise):
+        return lease.fence, lease.owner, lease.until
+    return (fence + 1, lease.owner, lease.until) if isinstance(lease, Hold) else (fence, None, 0.0)
 
 
 def check_body(key: str, body: bytes) -> None:

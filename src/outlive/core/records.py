@@ -66,6 +66,18 @@ class Free:
 
 
 @dataclass(frozen=True, slots=True)
+class Raise:
+    """Set the fencing token itself, and the lease with it: how a record passes from one region to another.
+
+    The condition of the same write names the token that it replaces, which must not be higher.
+    """
+
+    fence: int
+    owner: str | None = None
+    until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """One line of a listing."""
 
@@ -268,7 +280,7 @@ class Chosen:
 Expected = Absent | At
 
 
-LeaseChange = Keep | Hold | Free
+LeaseChange = Keep | Hold | Free | Raise
 
 
 AgentEvent = SessionSeen | TextPart | ToolStarted | ToolFinished | TurnDone

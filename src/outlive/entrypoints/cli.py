@@ -51,6 +51,9 @@ from outlive.entrypoints.commands.queue_depth import queue_depth
 from outlive.entrypoints.commands.queue_purge import queue_purge
 from outlive.entrypoints.commands.queue_redrive import queue_redrive
 from outlive.entrypoints.commands.queue_show import queue_show
+from outlive.entrypoints.commands.region_failback import region_failback
+from outlive.entrypoints.commands.region_failover import region_failover
+from outlive.entrypoints.commands.region_status import region_status
 from outlive.entrypoints.commands.schedule_add import schedule_add
 from outlive.entrypoints.commands.schedule_list import schedule_list
 from outlive.entrypoints.commands.schedule_remove import schedule_remove
@@ -163,6 +166,7 @@ CACHE: Commands = {"stats": cache_stats, "invalidate": cache_invalidate}
 TRACE: Commands = {"show": trace_show}
 PROFILE: Commands = {"check": profile_check, "show": profile_show, "new": profile_new}
 LIMITS: Commands = {"show": limits_show, "set": limits_set, "stop": limits_stop, "start": limits_start}
+REGION: Commands = {"status": region_status, "failover": region_failover, "failback": region_failback}
 APPROVALS: Commands = {"list": approvals_list, "answer": approvals_answer}
 
 TOKENS: Commands = {"create": tokens_create, "list": tokens_list, "revoke": tokens_revoke}
@@ -223,6 +227,7 @@ app.add_typer(_group(TRACE), name="trace", help="See where the time of a turn we
 app.add_typer(_group(QUEUE), name="queue", help="Look at the queue and its dead letters.")
 app.add_typer(_group(LINK), name="link", help="Bring several channels of one person to one session.")
 app.add_typer(_group(SCHEDULE), name="schedule", help="Send messages by themselves, once or again and again.")
+app.add_typer(_group(REGION), name="region", help="Two regions: how they stand, fail-over, fail-back.")
 app.add_typer(_group(LIMITS), name="limits", help="Set what tenants may use; stop them, and start them again.")
 
 app.add_typer(_group(APPROVALS), name="approvals", help="Look at the tool calls that wait for a person, and answer.")

@@ -15,6 +15,7 @@ from outlive.core.state_filter import BUDGET, StateRules
 from outlive.core.turns import CrashPolicy
 from outlive.flows.knowledge.tool_caches import ToolCaches
 from outlive.flows.limits.read_controls import Controls
+from outlive.flows.regions.pair import RegionPair
 from outlive.flows.tally import Tally
 from outlive.flows.telemetry import Telemetry
 from outlive.flows.tenant_stores import TenantStores, open_stores
@@ -128,6 +129,8 @@ class Engine:
     """With which the stores seal what they keep; None where they do not."""
     broadcast: Broadcast | None = None
     """Passes live text on to other processes at once; None where they read the record."""
+    regions: RegionPair | None = None
+    """The stores of both regions, for those who look after them; None where there is one."""
     tool_caches: ToolCaches = field(default_factory=ToolCaches)
     tally: Tally = field(default_factory=Tally)
     """What the statistics have not been told yet."""

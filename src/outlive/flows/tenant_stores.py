@@ -27,11 +27,11 @@ def open_stores(table: Table, objects: Objects, tenant: str, archive: Objects | 
     prefix = f"{checked}/"
     own = _TenantObjects(objects, prefix)
     kept = own if archive is None else _TenantObjects(archive, prefix)
-    return TenantStores(checked, _TenantTable(table, prefix), own, kept)
+    return TenantStores(checked, PrefixedTable(table, prefix), own, kept)
 
 
-class _TenantTable:
-    """A table below the tenant's prefix."""
+class PrefixedTable:
+    """A table below a prefix: a tenant's, or a region's in a table that all regions share."""
 
     def __init__(self, table: Table, prefix: str) -> None:
         self._table = table

@@ -10,7 +10,7 @@ from typing import assert_never
 from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text
 from outlive.errors import AlreadyExists, NotFound, VersionConflict
 from outlive.memory.server import MemoryServer
-from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Row
+from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Raise, Row
 
 
 class MemoryTable:
@@ -30,7 +30,7 @@ class MemoryTable:
     ) -> Row:
         check_table_key(key)
         check_body(key, body)
-        check_lease(lease)
+        check_lease(lease, expected)
         await self._server.answer()
         before = self._believed(key, expected)
         after = replace(before, body=bytes(body), version=before.version + 1, expires_at=expires_at)
@@ -94,5 +94,7 @@ def _with_lease(row: Row, lease: LeaseChange, *, created: bool) -> Row:
             return replace(row, owner=None, until=0.0)
         case Hold(owner, until):
             return replace(row, owner=owner, until=until, fence=row.fence + created)
+        case Raise(fence, owner, until):
+            return replace(row, owner=owner, until=until, fence=fence)
         case _:
             assert_never(lease)

@@ -123,6 +123,14 @@ UPDATE_RECORD_AND_LEASE: Final = """
     RETURNING key, body, version, fence, owner, until, expires_at
 """
 
+UPDATE_RECORD_AND_FENCE: Final = """
+    UPDATE records
+    SET body = %(body)s, expires_at = %(expires_at)s, version = version + 1, fence = %(raised)s, owner = %(owner)s,
+        until = %(until)s
+    WHERE key = %(key)s AND version = %(version)s AND fence = %(fence)s
+    RETURNING key, body, version, fence, owner, until, expires_at
+"""
+
 ACQUIRE_LEASE: Final = """
     UPDATE records SET version = version + 1, fence = fence + 1, owner = %(owner)s, until = %(until)s
     WHERE key = %(key)s AND (owner IS NULL OR owner = %(owner)s OR until <= %(now)s)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, assert_never
 
-from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text
+from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text, created_lease
 from outlive.errors import AlreadyExists, NotFound, VersionConflict
 from outlive.postgres import sql
 from outlive.postgres.database import Database
-from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Row
+from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Raise, Row
 
-Values = Mapping[str, object]
+Values = Mapping[str, Any]
 
 
 class PostgresTable:
@@ -37,7 +37,7 @@ class PostgresTable:
     ) -> Row:
         check_table_key(key)
         check_body(key, body)
-        check_lease(lease)
+        check_lease(lease, expected)
         values = {"key": key.encode(), "body": body, "expires_at": expires_at}
         match expected:
             case Absent(fence):
@@ -83,10 +83,9 @@ class PostgresTable:
         if self._owned:
             await self._database.close()
 
-    async def _create(self, values: Mapping[str, Any], lease: LeaseChange) -> Row | None:
-        owner, until = (lease.owner.encode(), lease.until) if isinstance(lease, Hold) else (None, 0.0)
-        fence = values["fence"] + (owner is not None)
-        leased = {**values, "fence": fence, "owner": owner, "until": until}
+    async def _create(self, values: Values, lease: LeaseChange) -> Row | None:
+        fence, owner, until = created_lease(lease, values["fence"])
+        leased = {**values, "fence": fence, "owner": owner and owner.encode(), "until": until}
         return _first(await self._database.rows(sql.CREATE_RECORD, leased))
 
     async def _update(self, values: Values, lease: LeaseChange) -> Row | None:
@@ -99,6 +98,9 @@ class PostgresTable:
             case Hold(owner, until):
                 held = {**values, "owner": owner.encode(), "until": until}
                 rows = await self._database.rows(sql.UPDATE_RECORD_AND_LEASE, held)
+            case Raise(fence, owner, until):
+                raised = {**values, "raised": fence, "owner": owner and owner.encode(), "until": until}
+                rows = await self._database.rows(sql.UPDATE_RECORD_AND_FENCE, raised)
             case _:
                 assert_never(lease)
         return _first(rows)

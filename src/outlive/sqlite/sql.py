@@ -89,6 +89,12 @@ UPDATE_RECORD_AND_LEASE: Final = """
     WHERE key = :key AND version = :version AND fence = :fence
 """
 
+UPDATE_RECORD_AND_FENCE: Final = """
+    UPDATE records
+    SET body = :body, expires_at = :expires_at, version = version + 1, fence = :raised, owner = :owner, until = :until
+    WHERE key = :key AND version = :version AND fence = :fence
+"""
+
 ACQUIRE_LEASE: Final = """
     UPDATE records SET version = version + 1, fence = fence + 1, owner = :owner, until = :until
     WHERE key = :key AND (owner IS NULL OR owner = :owner OR until <= :now)

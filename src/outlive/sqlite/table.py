@@ -8,13 +8,13 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, assert_never
 
-from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text
+from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text, created_lease
 from outlive.errors import AlreadyExists, NotFound, VersionConflict
-from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Row
+from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Raise, Row
 from outlive.sqlite import sql
 from outlive.sqlite.database import Database
 
-Values = Mapping[str, object]
+Values = Mapping[str, Any]
 
 
 class SqliteTable:
@@ -39,7 +39,7 @@ class SqliteTable:
     ) -> Row:
         check_table_key(key)
         check_body(key, body)
-        check_lease(lease)
+        check_lease(lease, expected)
         values = {"key": key, "body": body, "expires_at": expires_at}
 
         def work(connection: sqlite3.Connection) -> Row:
@@ -104,9 +104,8 @@ def _read_back(connection: sqlite3.Connection, key: str) -> Row:
     return Row(*connection.execute(sql.READ_RECORD, {"key": key}).fetchone())
 
 
-def _create(connection: sqlite3.Connection, values: Mapping[str, Any], lease: LeaseChange) -> None:
-    owner, until = (lease.owner, lease.until) if isinstance(lease, Hold) else (None, 0.0)
-    fence = values["fence"] + (owner is not None)
+def _create(connection: sqlite3.Connection, values: Values, lease: LeaseChange) -> None:
+    fence, owner, until = created_lease(lease, values["fence"])
     leased = {**values, "fence": fence, "owner": owner, "until": until}
     if not connection.execute(sql.CREATE_RECORD, leased).rowcount:
         raise AlreadyExists(f"There is a record {values['key']!r} already.")
@@ -120,6 +119,9 @@ def _update(connection: sqlite3.Connection, values: Values, lease: LeaseChange) 
             done = connection.execute(sql.UPDATE_RECORD_AND_LEASE, {**values, "owner": None, "until": 0.0})
         case Hold(owner, until):
             done = connection.execute(sql.UPDATE_RECORD_AND_LEASE, {**values, "owner": owner, "until": until})
+        case Raise(fence, owner, until):
+            raised = {**values, "raised": fence, "owner": owner, "until": until}
+            done = connection.execute(sql.UPDATE_RECORD_AND_FENCE, raised)
         case _:
             assert_never(lease)
     if not done.rowcount:

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from outlive.errors import NotFound, VersionConflict
-from outlive.protocols import At, Free, Hold, Keep, Row, Table
+from outlive.errors import Invalid, NotFound, VersionConflict
+from outlive.protocols import At, Free, Hold, Keep, Raise, Row, Table
 from outlive.testing.table_contract import HOUR, NOW, TableContract, create, take, update
 
 
@@ -49,6 +49,33 @@ class LeaseAndFence(TableContract):
         """`Hold` on create takes the lease with fence 1 in the same write."""
         row = await create(table, "k", b"", Hold("a", NOW + 1))
         assert (row.version, row.fence, row.owner, row.until) == (1, 1, "a", NOW + 1)
+
+    async def test_a_fence_is_raised_in_the_write_and_fences_its_holder(self, table: Table, other: Table) -> None:
+        """`Raise` sets the fence in the write; what the old holder believes is refused, and the next is higher."""
+        seen = await create(table, "k", b"", Hold("a", NOW + HOUR))
+        row = await update(other, seen, b"x", Raise(5 << 32, "copy", NOW + HOUR))
+        assert (row.version, row.fence, row.owner, row.until) == (2, 5 << 32, "copy", NOW + HOUR)
+        assert await take(table, "k", "a") is None
+        with pytest.raises(VersionConflict):
+            await update(table, seen, b"y")
+        freed = await update(table, row, b"x", Raise(5 << 32))
+        taken = await take(table, "k", "b")
+        assert freed.owner is None
+        assert taken is not None
+        assert taken.fence == (5 << 32) + 1
+
+    async def test_a_record_is_created_under_a_fence(self, table: Table, other: Table) -> None:
+        """`Raise` on create gives the record its fence, owner and expiry."""
+        row = await create(table, "k", b"", Raise(3 << 32, "copy", NOW + 1))
+        assert (row.version, row.fence, row.owner, row.until) == (1, 3 << 32, "copy", NOW + 1)
+        assert await other.read("k") == row
+
+    async def test_a_fence_cannot_fall(self, table: Table) -> None:
+        """`Raise` below the fence that is named is refused, and nothing is written."""
+        row = await create(table, "k", b"", Raise(9))
+        with pytest.raises(Invalid):
+            await update(table, row, b"x", Raise(8))
+        assert await table.read("k") == row
 
     async def test_a_lease_is_prolonged_under_the_same_fence(self, table: Table, other: Table) -> None:
         """`Hold` on update moves the expiry and keeps the fence."""

@@ -1,0 +1,1 @@
+"""Two regions: where each record is at home, its copy in the other, fail-over and fail-back."""
