@@ -9,21 +9,21 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.contest import ENTRIES, ON_SERVERS, Entry
+from bench.contest import ENTRIES, SCENARIOS
 from bench.race import Plan, race
 from bench.remote import ROOT, BenchError, Interpreters
 from bench.report import document, show
+from bench.servers import servers
 
-TABLE_WIDTH = 118
+TABLE_WIDTH = 124
+_NAMES = [entry.name for entry in ENTRIES]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,32 +43,15 @@ async def _run(options: argparse.Namespace) -> int:
     place = ROOT / "build"
     place.mkdir(exist_ok=True)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder, _servers(wanted=options.servers):
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder, servers(options.on):
         plan = _plan(options, Path(folder))
-        records = await race(plan, lambda text: print(text, file=sys.stderr, flush=True))
+        say = partial(print, file=sys.stderr, flush=True)
+        records = [record for name in options.on for record in await race(plan.on(name), say)]
     report = document(plan, records, time.monotonic() - started)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     show(report, Console(width=TABLE_WIDTH))
     return 0
-
-
-@contextmanager
-def _servers(*, wanted: bool) -> Iterator[None]:
-    """PostgreSQL and Redis on sockets of their own, named in the environment for as long as the block runs."""
-    if not wanted:
-        yield
-        return
-    servers = import_module("tests.servers")  # not type-checked with us: the packages it starts have no types
-    with tempfile.TemporaryDirectory() as folder:
-        redis, postgres = servers.RedisServer(Path(folder)), servers.PostgresServer()
-        redis.start()
-        os.environ |= {"BENCH_REDIS": redis.url, "BENCH_POSTGRES": postgres.url}
-        try:
-            yield
-        finally:
-            redis.close()
-            postgres.close()
 
 
 async def _agent(options: argparse.Namespace) -> int:
@@ -87,9 +70,7 @@ async def _agent(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace, folder: Path) -> Plan:
-    offered = ON_SERVERS if options.servers else ENTRIES
-    names = options.only or [entry.name for entry in offered]
-    entries: list[Entry] = [entry for entry in offered if entry.name in names]
+    entries = [entry for entry in ENTRIES if entry.scenario in options.on and entry.name in (options.only or _NAMES)]
     interpreters = Interpreters(own=Path(sys.executable), peers=options.peers_python.absolute())
     return Plan(entries, options.sizes, options.turns, options.rounds, folder, interpreters)
 
@@ -103,10 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     agent.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     run = commands.add_parser("run", help="run the benchmark")
     run.add_argument("--sizes", type=_even, nargs="+", default=[10, 100, 1000, 5000], metavar="MESSAGES")
-    run.add_argument(
-        "--only", action="append", choices=[entry.name for entry in (*ENTRIES, *ON_SERVERS)], help="may be repeated"
-    )
-    run.add_argument("--servers", action="store_true", help="those on PostgreSQL and Redis, started here, instead")
+    run.add_argument("--only", action="append", choices=_NAMES, help="may be repeated")
+    run.add_argument("--on", nargs="+", choices=SCENARIOS, default=["embedded"], help="servers are started here")
     run.add_argument("--turns", type=_positive, default=20, help="turns measured at each size")
     run.add_argument("--rounds", type=_positive, default=4, help="rounds in which the contestants alternate")
     run.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")

@@ -28,7 +28,6 @@ from outlive.settings import Settings, load_settings
 from outlive.testing.wrappers import wrap
 from outlive.wiring import open_app
 
-KEY = session_key("local", "console", "bench")
 AGENT_SESSION_ID = "6f1c2e34-6f0e-4b8e-9d0c-0b1f6a2f7c55"
 TRANSCRIPT = Path("config/projects/-session-work") / f"{AGENT_SESSION_ID}.jsonl"
 TAIL_BYTES = 64 * 1024
@@ -48,6 +47,7 @@ class OutliveEmbedded:
         self._scribe = Scribe()
         self._lease: Lease | None = None
         self._clock = SpacedClock()
+        self._key = session_key(self.tenant(folder), "console", "bench")
         self._stack = AsyncExitStack()
         settings = self.settings(folder)
         app = await self._stack.enter_async_context(open_app(settings, agent=self._scribe))
@@ -62,6 +62,10 @@ class OutliveEmbedded:
         """Where everything lies."""
         return load_settings(data=folder, workspaces=self._machine)
 
+    def tenant(self, folder: Path) -> str:  # noqa: ARG002 (others need it)
+        """Whose session it is."""
+        return "local"
+
     async def seed(self, turns: list[Turn]) -> None:
         parts = min(len(turns), SEED_TURNS)
         self._clock.ahead -= parts * PAUSE
@@ -75,11 +79,11 @@ class OutliveEmbedded:
 
     async def resume(self) -> History:
         # What a worker does before it starts the agent, and then what the agent does: read its transcript.
-        stores = self._engine.stores(KEY.tenant)
-        lease = await hold_session(self._engine, stores, KEY, "default")
+        stores = self._engine.stores(self._key.tenant)
+        lease = await hold_session(self._engine, stores, self._key, "default")
         assert not isinstance(lease, Busy)
         self._lease = lease
-        workspace = await self._engine.workspaces.open(KEY.tenant, lease.head.session_id)
+        workspace = await self._engine.workspaces.open(self._key.tenant, lease.head.session_id)
         await hydrate_tree(self._engine, stores, lease.head, workspace)
         history = read_history(workspace.root)
         await workspace.close()
@@ -94,7 +98,7 @@ class OutliveEmbedded:
     async def _run(self, messages: Sequence[Message]) -> None:
         self._scribe.messages = messages
         self._clock.ahead += PAUSE
-        sent = Inbound(KEY, messages[0].id, messages[0].text, self._clock.now())
+        sent = Inbound(self._key, messages[0].id, messages[0].text, self._clock.now())
         turn = await run_turn(self._engine, sent)
         assert not isinstance(turn, Busy)
 
