@@ -28,9 +28,10 @@ class Io:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measured piece of work: nanoseconds by the clock and of the processor, and the kernel's counts, or None where it keeps none."""
+    """One measured piece of work: its time, and the kernel's counts, or None where it keeps none."""
 
     nanoseconds: int
+    """By the clock."""
     cpu_nanoseconds: int
     """Of this process, all its threads together; a server's time is not in it."""
     io: Io | None

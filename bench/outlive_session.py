@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from bench.contest import History
 from bench.operations import OPERATIONS
 from bench.workload import Message, Turn
@@ -167,8 +169,8 @@ async def _note(
 
 def read_history(root: Path) -> History:
     """The conversation in a restored tree, every line parsed."""
-    lines = (root / TRANSCRIPT).read_text(encoding="utf-8").rstrip("\n")
-    entries = json.loads(f"[{lines.replace(chr(10), ',')}]")  # in one go: the parser is called once, not per line
+    lines = (root / TRANSCRIPT).read_bytes().rstrip(b"\n")
+    entries = from_json(b"[%b]" % lines.replace(b"\n", b","))  # in one go: the parser is called once, not per line
     return History.of(_text(entry["message"]["content"]) for entry in entries)
 
 

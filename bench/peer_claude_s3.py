@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import boto3
+import boto3  # type: ignore[import-untyped, unused-ignore]
 from botocore.config import Config
 
 from bench.contest import History
@@ -23,15 +23,16 @@ from bench.workload import Message, Turn
 
 PARALLEL = 16
 BUCKET = "claude"
+SESSION = boto3.Session()
+"""A process has one: it keeps what a client is made from."""
 
 
 class ClaudeS3:
     """One append per turn; the CLI as it is makes two."""
 
     async def open(self, folder: Path) -> None:
-        session = boto3.Session()
         config = Config(max_pool_connections=PARALLEL)
-        self._client: Any = session.client("s3", endpoint_url=os.environ["BENCH_S3"], config=config)
+        self._client: Any = SESSION.client("s3", endpoint_url=os.environ["BENCH_S3"], config=config)
         self._threads = ThreadPoolExecutor(PARALLEL)
         self._prefix = blake2b(str(folder).encode(), digest_size=8).hexdigest() + "/session/"
         self._made = 0

@@ -7,9 +7,13 @@ from contextlib import ExitStack
 from hashlib import blake2b
 from pathlib import Path
 
+import boto3  # type: ignore[import-untyped, unused-ignore]
 from langgraph_checkpoint_aws import DynamoDBSaver
 
 from bench.peer_langgraph import LangGraph
+
+SESSION = boto3.Session()
+"""A process has one: it keeps what a client is made from."""
 
 
 class LangGraphDynamoDB(LangGraph):
@@ -19,6 +23,7 @@ class LangGraphDynamoDB(LangGraph):
         self._stack = ExitStack()
         saver = DynamoDBSaver(
             "langgraph",
+            session=SESSION,
             endpoint_url=os.environ["BENCH_DYNAMODB"],
             s3_offload_config={"bucket_name": "langgraph", "endpoint_url": os.environ["BENCH_S3"]},
         )

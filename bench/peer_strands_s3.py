@@ -7,9 +7,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import boto3  # type: ignore[import-untyped, unused-ignore]
 from strands.session.s3_session_manager import S3SessionManager
 
 from bench.peer_strands import StrandsFiles
+
+SESSION = boto3.Session()
+"""A process has one: it keeps what a client is made from."""
 
 
 class StrandsS3(StrandsFiles):
@@ -18,7 +22,7 @@ class StrandsS3(StrandsFiles):
     def manager(self, folder: Path) -> Any:
         """The library's store for this folder's session."""
         name = blake2b(str(folder).encode(), digest_size=8).hexdigest()
-        return S3SessionManager(name, "strands", endpoint_url=os.environ["BENCH_S3"])
+        return S3SessionManager(name, "strands", boto_session=SESSION, endpoint_url=os.environ["BENCH_S3"])
 
 
 CONTESTANT = StrandsS3

@@ -138,7 +138,7 @@ def _notes(report: Figures) -> list[str]:
     versions = {name: text for on in report["contestants"].values() for name, text in on["versions"].items()}
     notes = [
         ", ".join(f"{name} {text}" for name, text in versions.items()),
-        f"{machine['cores']} cores, {machine['system']} {machine['processor']}; {report['seconds']:.0f} s in all, load {report['load']:.1f}.",
+        f"{machine['cores']} cores, {machine['system']} {machine['processor']}, load {report['load']:.1f}.",
         f"ms: median of {settings['turns']} turns, of {settings['resumes']} resumes. KB: 1,024 bytes, mean of them.",
         "operations: SQL statements (s), file operations (f). writes, reads: system calls.",
         "requests: HTTP requests, or round trips of PostgreSQL and Redis; sent, received: with all headers.",
