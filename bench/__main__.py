@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Exits: 0 done, 1 a contestant failed, 2 bad arguments, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
-        return asyncio.run(_agent(options) if options.command == "agent" else _run(options))
+        work = {"agent": _agent, "run": _run, "throughput": _throughput, "startup": _startup, "plot": _plot}
+        return asyncio.run(work[options.command](options))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -63,10 +65,52 @@ async def _agent(options: argparse.Namespace) -> int:
         os.chmod(folder, 0o711)  # as root, agents run as users of their own and pass through it
         say = partial(print, file=sys.stderr, flush=True)
         rows = await measure_turns(Path(folder), sorted(options.megabytes), options.rounds, say)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    _write(options.json, [asdict(row) for row in rows])
     print(table(rows))
     return 0
+
+
+async def _throughput(options: argparse.Namespace) -> int:
+    from bench.plots import flames
+    from bench.throughput import measure_rates, sample_stacks, table
+
+    place = ROOT / "build"
+    place.mkdir(exist_ok=True)
+    interpreters = Interpreters(own=Path(sys.executable), peers=options.peers_python.absolute())
+    say = partial(print, file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder, servers(options.on):
+        rates = await measure_rates(options.on, options.workers, options.turns, Path(folder), interpreters, say)
+        if options.flames:
+            sampler = options.peers_python.absolute().with_name("py-spy")
+            stacks = await sample_stacks(options.on[0], options.turns * 8, Path(folder), interpreters, sampler)
+            options.flames.write_text(flames(stacks, f"One worker, {options.on[0]}: where a turn's time goes"))
+    _write(options.json, [asdict(rate) | {"per_second": rate.per_second} for rate in rates])
+    print(table(rates))
+    return 0
+
+
+async def _startup(options: argparse.Namespace) -> int:
+    from bench.startup import measure_starts, table
+
+    starts = measure_starts(options.rounds)
+    _write(options.json, [asdict(start) for start in starts])
+    print(table(starts))
+    return 0
+
+
+async def _plot(options: argparse.Namespace) -> int:
+    from bench.plots import plots
+
+    for name, picture in plots([json.loads(path.read_text()) for path in options.files]).items():
+        (options.folder / name).write_text(picture)
+        print(options.folder / name)
+    return 0
+
+
+def _write(path: Path | None, rows: list[dict[str, object]]) -> None:
+    if path:
+        about = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "load": os.getloadavg()[0]}
+        path.write_text(json.dumps({**about, "results": rows}, indent=1) + "\n")
 
 
 def _plan(options: argparse.Namespace, folder: Path) -> Plan:
@@ -89,7 +133,20 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--turns", type=_positive, default=20, help="turns measured at each size")
     run.add_argument("--rounds", type=_positive, default=4, help="rounds in which the contestants alternate")
     run.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
-    run.add_argument("--peers-python", type=Path, default=ROOT / ".venv-bench/bin/python", metavar="PATH")
+    rates = commands.add_parser("throughput", help="turns per second with an instant agent")
+    rates.add_argument("--on", nargs="+", choices=("embedded", "postgres", "aws"), default=["embedded"])
+    rates.add_argument("--workers", type=_positive, nargs="+", default=[1, 2, 4, 8], help="processes, a session each")
+    rates.add_argument("--turns", type=_positive, default=50, help="turns of each worker")
+    rates.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    rates.add_argument("--flames", type=Path, metavar="SVG", help="draw where one worker's time goes (py-spy)")
+    start = commands.add_parser("startup", help="import time and modules of each entry point")
+    start.add_argument("--rounds", type=_positive, default=5)
+    start.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    plot = commands.add_parser("plot", help="draw the figures of `run --json` as SVG")
+    plot.add_argument("files", type=Path, nargs="+", metavar="JSON")
+    plot.add_argument("--folder", type=Path, default=ROOT / "docs/benchmarks", help="where the pictures go")
+    for each in (run, rates):
+        each.add_argument("--peers-python", type=Path, default=ROOT / ".venv-bench/bin/python", metavar="PATH")
     return parser
 
 

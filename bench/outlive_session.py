@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -49,7 +50,7 @@ class OutliveEmbedded:
         self._scribe = Scribe()
         self._lease: Lease | None = None
         self._clock = SpacedClock()
-        self._key = session_key(self.tenant(folder), "console", "bench")
+        self._key = session_key(self.tenant(folder), "console", os.environ.get("BENCH_SESSION", "bench"))
         self._stack = AsyncExitStack()
         settings = self.settings(folder)
         app = await self._stack.enter_async_context(open_app(settings, agent=self._scribe))
