@@ -82,9 +82,13 @@ $(SITE)/.ready: requirements/docs.txt
 	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	@touch $@
 
-bench: $(READY) $(BENCH)/.ready  ## Measure requests, bytes and time beside three peers; JSON in build/bench.json
+bench: $(READY) $(BENCH)/.ready $(SERVERS)/.ready  ## Measure requests, bytes and time beside the peers; JSON in build
 	@mkdir -p build
-	$(BIN)/python -m bench run --json build/bench.json
+	$(BIN)/python -m bench run --on embedded redis postgres --json build/bench.json
+	$(BIN)/python -m bench run --on aws --turns 6 --rounds 2 --json build/bench-aws.json
+	$(BIN)/python -m bench plot build/bench.json build/bench-aws.json
+	$(BIN)/python -m bench throughput --on embedded postgres aws --json build/bench-throughput.json --flames docs/benchmarks/flames.svg
+	$(BIN)/python -m bench startup --json build/bench-startup.json
 	$(BIN)/python -m bench agent --json build/bench-agent.json
 	$(BIN)/python -m bench delivery --json build/bench-delivery.json
 

@@ -9,28 +9,37 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.contest import ENTRIES, ON_SERVERS, Entry
+from bench.contest import ENTRIES, SCENARIOS
 from bench.race import Plan, race
 from bench.remote import ROOT, BenchError, Interpreters
 from bench.report import document, show
+from bench.servers import servers
 
-TABLE_WIDTH = 118
+TABLE_WIDTH = 124
+_NAMES = [entry.name for entry in ENTRIES]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Exits: 0 done, 1 a contestant failed, 2 bad arguments, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
-        return asyncio.run({"agent": _agent, "delivery": _delivery, "run": _run}[options.command](options))
+        works = {
+            "agent": _agent,
+            "delivery": _delivery,
+            "run": _run,
+            "throughput": _throughput,
+            "startup": _startup,
+            "plot": _plot,
+        }
+        return asyncio.run(works[options.command](options))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -43,32 +52,15 @@ async def _run(options: argparse.Namespace) -> int:
     place = ROOT / "build"
     place.mkdir(exist_ok=True)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder, _servers(wanted=options.servers):
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder, servers(options.on):
         plan = _plan(options, Path(folder))
-        records = await race(plan, lambda text: print(text, file=sys.stderr, flush=True))
+        say = partial(print, file=sys.stderr, flush=True)
+        records = [record for name in options.on for record in await race(plan.on(name), say)]
     report = document(plan, records, time.monotonic() - started)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
     show(report, Console(width=TABLE_WIDTH))
     return 0
-
-
-@contextmanager
-def _servers(*, wanted: bool) -> Iterator[None]:
-    """PostgreSQL and Redis on sockets of their own, named in the environment for as long as the block runs."""
-    if not wanted:
-        yield
-        return
-    servers = import_module("tests.servers")  # not type-checked with us: the packages it starts have no types
-    with tempfile.TemporaryDirectory() as folder:
-        redis, postgres = servers.RedisServer(Path(folder)), servers.PostgresServer()
-        redis.start()
-        os.environ |= {"BENCH_REDIS": redis.url, "BENCH_POSTGRES": postgres.url}
-        try:
-            yield
-        finally:
-            redis.close()
-            postgres.close()
 
 
 async def _agent(options: argparse.Namespace) -> int:
@@ -80,8 +72,7 @@ async def _agent(options: argparse.Namespace) -> int:
         os.chmod(folder, 0o711)  # as root, agents run as users of their own and pass through it
         say = partial(print, file=sys.stderr, flush=True)
         rows = await measure_turns(Path(folder), sorted(options.megabytes), options.rounds, say)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    _write(options.json, [asdict(row) for row in rows])
     print(table(rows))
     return 0
 
@@ -89,10 +80,10 @@ async def _agent(options: argparse.Namespace) -> int:
 async def _delivery(options: argparse.Namespace) -> int:
     from bench.delivery import measure_delivery, table
 
-    place = ROOT / "build"
+    place, wanted = ROOT / "build", ["postgres"] if options.servers else []
     place.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder, _servers(wanted=options.servers):
-        url = os.environ["BENCH_POSTGRES"] if options.servers else ""
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder, servers(wanted):
+        url = os.environ["BENCH_POSTGRES"] if wanted else ""
         say = partial(print, file=sys.stderr, flush=True)
         rows = await measure_delivery(Path(folder), options.messages, say, url)
     if options.json:
@@ -101,10 +92,51 @@ async def _delivery(options: argparse.Namespace) -> int:
     return 0
 
 
+async def _throughput(options: argparse.Namespace) -> int:
+    from bench.plots import flames
+    from bench.throughput import measure_rates, sample_stacks, table
+
+    place = ROOT / "build"
+    place.mkdir(exist_ok=True)
+    interpreters = Interpreters(own=Path(sys.executable), peers=options.peers_python.absolute())
+    say = partial(print, file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as folder, servers(options.on):
+        rates = await measure_rates(options.on, options.workers, options.turns, Path(folder), interpreters, say)
+        if options.flames:
+            sampler = options.peers_python.absolute().with_name("py-spy")
+            stacks = await sample_stacks(options.on[0], options.turns * 8, Path(folder), interpreters, sampler)
+            options.flames.write_text(flames(stacks, f"One worker, {options.on[0]}: where a turn's time goes"))
+    _write(options.json, [asdict(rate) | {"per_second": rate.per_second} for rate in rates])
+    print(table(rates))
+    return 0
+
+
+async def _startup(options: argparse.Namespace) -> int:
+    from bench.startup import measure_starts, table
+
+    starts = measure_starts(options.rounds)
+    _write(options.json, [asdict(start) for start in starts])
+    print(table(starts))
+    return 0
+
+
+async def _plot(options: argparse.Namespace) -> int:
+    from bench.plots import plots
+
+    for name, picture in plots([json.loads(path.read_text()) for path in options.files]).items():
+        (options.folder / name).write_text(picture)
+        print(options.folder / name)
+    return 0
+
+
+def _write(path: Path | None, rows: list[dict[str, object]]) -> None:
+    if path:
+        about = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "load": os.getloadavg()[0]}
+        path.write_text(json.dumps({**about, "results": rows}, indent=1) + "\n")
+
+
 def _plan(options: argparse.Namespace, folder: Path) -> Plan:
-    offered = ON_SERVERS if options.servers else ENTRIES
-    names = options.only or [entry.name for entry in offered]
-    entries: list[Entry] = [entry for entry in offered if entry.name in names]
+    entries = [entry for entry in ENTRIES if entry.scenario in options.on and entry.name in (options.only or _NAMES)]
     interpreters = Interpreters(own=Path(sys.executable), peers=options.peers_python.absolute())
     return Plan(entries, options.sizes, options.turns, options.rounds, folder, interpreters)
 
@@ -122,14 +154,25 @@ def _parser() -> argparse.ArgumentParser:
     delivery.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     run = commands.add_parser("run", help="run the benchmark")
     run.add_argument("--sizes", type=_even, nargs="+", default=[10, 100, 1000, 5000], metavar="MESSAGES")
-    run.add_argument(
-        "--only", action="append", choices=[entry.name for entry in (*ENTRIES, *ON_SERVERS)], help="may be repeated"
-    )
-    run.add_argument("--servers", action="store_true", help="those on PostgreSQL and Redis, started here, instead")
+    run.add_argument("--only", action="append", choices=_NAMES, help="may be repeated")
+    run.add_argument("--on", nargs="+", choices=SCENARIOS, default=["embedded"], help="servers are started here")
     run.add_argument("--turns", type=_positive, default=20, help="turns measured at each size")
     run.add_argument("--rounds", type=_positive, default=4, help="rounds in which the contestants alternate")
     run.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
-    run.add_argument("--peers-python", type=Path, default=ROOT / ".venv-bench/bin/python", metavar="PATH")
+    rates = commands.add_parser("throughput", help="turns per second with an instant agent")
+    rates.add_argument("--on", nargs="+", choices=("embedded", "postgres", "aws"), default=["embedded"])
+    rates.add_argument("--workers", type=_positive, nargs="+", default=[1, 2, 4, 8], help="processes, a session each")
+    rates.add_argument("--turns", type=_positive, default=50, help="turns of each worker")
+    rates.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    rates.add_argument("--flames", type=Path, metavar="SVG", help="draw where one worker's time goes (py-spy)")
+    start = commands.add_parser("startup", help="import time and modules of each entry point")
+    start.add_argument("--rounds", type=_positive, default=5)
+    start.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    plot = commands.add_parser("plot", help="draw the figures of `run --json` as SVG")
+    plot.add_argument("files", type=Path, nargs="+", metavar="JSON")
+    plot.add_argument("--folder", type=Path, default=ROOT / "docs/benchmarks", help="where the pictures go")
+    for each in (run, rates):
+        each.add_argument("--peers-python", type=Path, default=ROOT / ".venv-bench/bin/python", metavar="PATH")
     return parser
 
 

@@ -62,6 +62,8 @@ class Entry:
     title: str
     module: str
     packages: tuple[str, ...]
+    scenario: str = "embedded"
+    """Where it keeps what it keeps: one of SCENARIOS."""
 
     @property
     def is_peer(self) -> bool:
@@ -73,6 +75,13 @@ class Entry:
         return cast("type[Contestant]", import_module(self.module).CONTESTANT)
 
 
+SCENARIOS = {
+    "embedded": "Embedded: files and SQLite",
+    "redis": "Hot tier: Redis",
+    "postgres": "PostgreSQL",
+    "aws": "S3 and DynamoDB",
+}
+
 ENTRIES = (
     Entry("outlive", "outlive, embedded", "bench.outlive_session", ("outlive",)),
     Entry("openai", "OpenAI Agents SQLiteSession", "bench.peer_openai", ("openai-agents",)),
@@ -83,17 +92,32 @@ ENTRIES = (
         "bench.peer_langgraph",
         ("langgraph", "langgraph-checkpoint-sqlite"),
     ),
-)
-
-ON_SERVERS = (
-    Entry("outlive-hot", "outlive, PostgreSQL and Redis", "bench.outlive_hot", ("outlive",)),
-    Entry("openai-redis", "OpenAI Agents RedisSession", "bench.peer_openai_redis", ("openai-agents", "redis")),
-    Entry("outlive-pg", "outlive, PostgreSQL", "bench.outlive_servers", ("outlive",)),
+    Entry("outlive-hot", "outlive, PostgreSQL and Redis", "bench.outlive_hot", ("outlive",), "redis"),
+    Entry("openai-redis", "OpenAI Agents RedisSession", "bench.peer_openai_redis", ("openai-agents", "redis"), "redis"),
+    Entry("outlive-pg", "outlive, PostgreSQL", "bench.outlive_servers", ("outlive",), "postgres"),
+    Entry(
+        "openai-pg",
+        "OpenAI Agents SQLAlchemySession",
+        "bench.peer_openai_postgres",
+        ("openai-agents", "sqlalchemy", "asyncpg"),
+        "postgres",
+    ),
     Entry(
         "langgraph-pg",
         "LangGraph PostgresSaver",
         "bench.peer_langgraph_postgres",
         ("langgraph", "langgraph-checkpoint-postgres"),
+        "postgres",
+    ),
+    Entry("outlive-aws", "outlive, S3 and DynamoDB", "bench.outlive_aws", ("outlive",), "aws"),
+    Entry("claude-s3", "Claude SDK, layout of its S3 example", "bench.peer_claude_s3", ("boto3",), "aws"),
+    Entry("strands-s3", "Strands S3SessionManager", "bench.peer_strands_s3", ("strands-agents",), "aws"),
+    Entry(
+        "langgraph-dynamodb",
+        "LangGraph DynamoDBSaver",
+        "bench.peer_langgraph_dynamodb",
+        ("langgraph", "langgraph-checkpoint-aws"),
+        "aws",
     ),
 )
-"""Those that need servers: `bench run --servers` starts them on this machine."""
+"""All of them; those beyond the embedded ones need servers, which `bench run --on` starts on this machine."""

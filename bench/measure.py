@@ -28,9 +28,12 @@ class Io:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measured piece of work: nanoseconds, and the kernel's counts, or None where it keeps none."""
+    """One measured piece of work: its time, and the kernel's counts, or None where it keeps none."""
 
     nanoseconds: int
+    """By the clock."""
+    cpu_nanoseconds: int
+    """Of this process, all its threads together; a server's time is not in it."""
     io: Io | None
 
 
@@ -51,10 +54,10 @@ def io_counted() -> bool:
 async def measure(work: Callable[[], Awaitable[T]]) -> tuple[T, Sample]:
     """Await `work` once and return its result with the sample of it, the reading of the counters taken out."""
     before = _snapshot()
-    started = time.perf_counter_ns()
+    cpu, started = time.process_time_ns(), time.perf_counter_ns()
     result = await work()
-    nanoseconds = time.perf_counter_ns() - started
-    return result, Sample(nanoseconds, _between(before, _snapshot()))
+    nanoseconds, used = time.perf_counter_ns() - started, time.process_time_ns() - cpu
+    return result, Sample(nanoseconds, used, _between(before, _snapshot()))
 
 
 def disk(folder: Path) -> Disk:

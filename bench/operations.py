@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
+
+from bench.wires import put_meters
 
 _FILE_EVENTS = frozenset({"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.listdir", "os.scandir"})
 """The audit events of Python's own file functions (Python manual, table of audit events). Checks for
@@ -23,12 +26,14 @@ class Operations:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._folder = ""
+        self._lock = threading.Lock()
 
     def start(self, folder: Path) -> None:
-        """Count from now on: files below `folder`, and statements on SQLite connections opened from now on."""
+        """Count from now on: files below `folder`, and statements and requests on connections opened from now on."""
         self._folder = os.path.join(folder, "")
         self._counts.clear()
         sys.addaudithook(self._on_event)
+        put_meters(self.note)
         connect = sqlite3.connect
 
         def counted_connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
@@ -39,14 +44,16 @@ class Operations:
         # The peers call `sqlite3.connect` by this name, so their code stays as it is.
         sqlite3.connect = sqlite3.dbapi2.connect = counted_connect  # type: ignore[assignment]
 
-    def note(self, kind: str) -> None:
-        """Count one operation that neither Python nor SQLite reports, such as a request to a storage seam."""
-        self._counts[kind] += 1
+    def note(self, kind: str, count: int = 1) -> None:
+        """Count what neither Python nor SQLite reports, such as a request to a storage seam."""
+        with self._lock:
+            self._counts[kind] += count
 
     def take(self) -> dict[str, int]:
         """The counts since the last call, by kind."""
-        taken = dict(self._counts)
-        self._counts.clear()
+        with self._lock:
+            taken = dict(self._counts)
+            self._counts.clear()
         return taken
 
     def _on_statement(self, statement: str) -> None:

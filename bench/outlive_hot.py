@@ -10,7 +10,9 @@ from bench.outlive_servers import OutlivePostgres
 class OutliveHot(OutlivePostgres):
     """What a turn has put is in Redis for 15 minutes; a resume asks the folder for nothing."""
 
-    hot = os.environ.get("BENCH_REDIS", "")
+    def hot(self) -> str:
+        """The hot tier's URL."""
+        return os.environ["BENCH_REDIS"]
 
 
 CONTESTANT = OutliveHot

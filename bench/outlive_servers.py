@@ -18,12 +18,14 @@ def own_name(folder: Path) -> str:
 class OutlivePostgres(OutliveEmbedded):
     """Table in PostgreSQL, a schema for each session of the contest; a hot tier where the class says so."""
 
-    hot = ""
+    def hot(self) -> str:
+        """The hot tier's URL; empty: none."""
+        return ""
 
     def settings(self, folder: Path) -> Settings:
         """Where everything lies."""
         url = f"{os.environ['BENCH_POSTGRES']}&schema={own_name(folder)}"
-        return load_settings(data=folder, workspaces=self._machine, table=url, queue=url, hot=self.hot)
+        return load_settings(data=folder, workspaces=self._machine, table=url, queue=url, hot=self.hot())
 
 
 CONTESTANT = OutlivePostgres

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -13,6 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 from bench.contest import History
 from bench.operations import OPERATIONS
@@ -28,7 +31,6 @@ from outlive.settings import Settings, load_settings
 from outlive.testing.wrappers import wrap
 from outlive.wiring import open_app
 
-KEY = session_key("local", "console", "bench")
 AGENT_SESSION_ID = "6f1c2e34-6f0e-4b8e-9d0c-0b1f6a2f7c55"
 TRANSCRIPT = Path("config/projects/-session-work") / f"{AGENT_SESSION_ID}.jsonl"
 TAIL_BYTES = 64 * 1024
@@ -48,6 +50,7 @@ class OutliveEmbedded:
         self._scribe = Scribe()
         self._lease: Lease | None = None
         self._clock = SpacedClock()
+        self._key = session_key(self.tenant(folder), "console", os.environ.get("BENCH_SESSION", "bench"))
         self._stack = AsyncExitStack()
         settings = self.settings(folder)
         app = await self._stack.enter_async_context(open_app(settings, agent=self._scribe))
@@ -62,6 +65,10 @@ class OutliveEmbedded:
         """Where everything lies."""
         return load_settings(data=folder, workspaces=self._machine)
 
+    def tenant(self, folder: Path) -> str:  # noqa: ARG002 (others need it)
+        """Whose session it is."""
+        return "local"
+
     async def seed(self, turns: list[Turn]) -> None:
         parts = min(len(turns), SEED_TURNS)
         self._clock.ahead -= parts * PAUSE
@@ -75,11 +82,11 @@ class OutliveEmbedded:
 
     async def resume(self) -> History:
         # What a worker does before it starts the agent, and then what the agent does: read its transcript.
-        stores = self._engine.stores(KEY.tenant)
-        lease = await hold_session(self._engine, stores, KEY, "default")
+        stores = self._engine.stores(self._key.tenant)
+        lease = await hold_session(self._engine, stores, self._key, "default")
         assert not isinstance(lease, Busy)
         self._lease = lease
-        workspace = await self._engine.workspaces.open(KEY.tenant, lease.head.session_id)
+        workspace = await self._engine.workspaces.open(self._key.tenant, lease.head.session_id)
         await hydrate_tree(self._engine, stores, lease.head, workspace)
         history = read_history(workspace.root)
         await workspace.close()
@@ -94,7 +101,7 @@ class OutliveEmbedded:
     async def _run(self, messages: Sequence[Message]) -> None:
         self._scribe.messages = messages
         self._clock.ahead += PAUSE
-        sent = Inbound(KEY, messages[0].id, messages[0].text, self._clock.now())
+        sent = Inbound(self._key, messages[0].id, messages[0].text, self._clock.now())
         turn = await run_turn(self._engine, sent)
         assert not isinstance(turn, Busy)
 
@@ -163,8 +170,8 @@ async def _note(
 
 def read_history(root: Path) -> History:
     """The conversation in a restored tree, every line parsed."""
-    lines = (root / TRANSCRIPT).read_text(encoding="utf-8").rstrip("\n")
-    entries = json.loads(f"[{lines.replace(chr(10), ',')}]")  # in one go: the parser is called once, not per line
+    lines = (root / TRANSCRIPT).read_bytes().rstrip(b"\n")
+    entries = from_json(b"[%b]" % lines.replace(b"\n", b","))  # in one go: the parser is called once, not per line
     return History.of(_text(entry["message"]["content"]) for entry in entries)
 
 

@@ -18,7 +18,7 @@ class StrandsFiles:
     """One JSON file per message, replaced atomically; no fsync."""
 
     async def open(self, folder: Path) -> None:
-        self._manager = FileSessionManager("bench", storage_dir=str(folder))
+        self._manager = self.manager(folder)
         # The default window of 40 messages would forget the rest; every other contestant keeps all of them.
         self._agent = Agent(
             model=_NoModel(),
@@ -27,6 +27,10 @@ class StrandsFiles:
             conversation_manager=NullConversationManager(),
             callback_handler=None,
         )
+
+    def manager(self, folder: Path) -> Any:
+        """The library's store for this folder's session."""
+        return FileSessionManager("bench", storage_dir=str(folder))
 
     async def seed(self, turns: list[Turn]) -> None:
         for message in (message for turn in turns for message in turn):

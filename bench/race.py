@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ class Plan:
     rounds: int
     folder: Path
     interpreters: Interpreters
+
+    def on(self, scenario: str) -> Plan:
+        """The same for those that keep what they keep there."""
+        return replace(self, entries=[entry for entry in self.entries if entry.scenario == scenario])
 
 
 @dataclass(slots=True)

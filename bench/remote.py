@@ -6,15 +6,16 @@ import asyncio
 import json
 import os
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.contest import Entry
+from bench.servers import AWS
+from bench.wires import SERVERS
 
 ROOT = Path(__file__).resolve().parent.parent
-SERVERS = ("BENCH_POSTGRES", "BENCH_REDIS")
-"""Variables that say where the servers of `bench run --servers` are."""
 ANSWER_SECONDS = 300.0
 _ANSWER_BYTES = 2**24
 
@@ -46,15 +47,23 @@ class Remote:
         self._process = process
 
     @classmethod
-    async def start(cls, entry: Entry, python: Path, folder: Path, home: Path) -> Remote:
+    async def start(
+        cls, entry: Entry, python: Path, folder: Path, home: Path, more: Mapping[str, str] | None = None
+    ) -> Remote:
         """Start a worker for `entry` on the session in `folder`. It imports nothing of the contestant yet."""
         environment = {"PATH": os.defpath, "HOME": str(home), "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
-        environment |= {name: value for name, value in os.environ.items() if name in SERVERS}
+        environment |= {name: value for name, value in os.environ.items() if name in {*SERVERS, *AWS}}
+        environment |= more or {}
         command = (str(python), "-m", "bench.worker", entry.name, str(folder))
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, limit=_ANSWER_BYTES, cwd=ROOT, env=environment
         )
         return cls(entry, process)
+
+    @property
+    def pid(self) -> int:
+        """Of the worker process."""
+        return self._process.pid
 
     async def ask(self, do: str, **arguments: int) -> dict[str, Any]:
         """Send one command, return its answer. BenchError where the worker failed, died or fell silent."""

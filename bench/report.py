@@ -12,18 +12,22 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.contest import ENTRIES, ON_SERVERS
+from bench.contest import ENTRIES, SCENARIOS
 from bench.race import COUNTED_TURNS, REPEATED_RESUMES, Plan, Record
+from bench.wires import RECEIVED, SENT
 from bench.workload import MESSAGE_BYTES
 
 Figures = dict[str, Any]
-_TITLES = {entry.name: entry.title for entry in (*ENTRIES, *ON_SERVERS)}
+_BYTES = (SENT, RECEIVED)
+_ON_THE_WIRE = ("s3.", "dynamodb.", "redis.", "postgres.")
+_TITLES = {entry.name: entry.title for entry in ENTRIES}
 
 
 def figures(record: Record) -> Figures:
     """All figures of one contestant at one size: medians of times, means of counts (None: not counted here)."""
     return {
         "contestant": record.entry.name,
+        "scenario": record.entry.scenario,
         "messages": record.messages,
         "turn": {
             **_times("ms", record.turns),
@@ -49,6 +53,7 @@ def document(plan: Plan, records: Sequence[Record], seconds: float) -> Figures:
     """The JSON document of a run: when, on what, how, and the figures. Bytes are bytes, times milliseconds."""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "load": os.getloadavg()[0],
         "machine": {"system": platform.system(), "processor": platform.machine(), "cores": os.cpu_count()},
         "settings": {
             "message_bytes": MESSAGE_BYTES,
@@ -65,21 +70,24 @@ def document(plan: Plan, records: Sequence[Record], seconds: float) -> Figures:
 
 def show(report: Figures, console: Console) -> None:
     """Print the document as two tables and the notes that belong to them."""
-    console.print(_turn_table(report["results"]))
-    console.print(_resume_table(report["results"]))
+    for scenario, name in SCENARIOS.items():
+        if results := [result for result in report["results"] if result["scenario"] == scenario]:
+            turns, resumes = (_turn_table, _resume_table) if scenario == "embedded" else (_turns_sent, _resumes_sent)
+            console.print(turns(f"{name}. One turn (2 messages, 4 KB of text)", results))
+            console.print(resumes(f"{name}. One resume (the whole conversation back in memory)", results))
     for note in _notes(report):
         console.print(note, highlight=False, soft_wrap=True)
 
 
-def _turn_table(results: Sequence[Figures]) -> Table:
-    headers = ("ms", "operations", "writes", "KB written", "KB read", "disk +KB")
-    rows = [(result, _turn_cells(result["turn"])) for result in results]
-    return _table("One turn (2 messages, 4 KB of text)", headers, rows)
+def _turn_table(title: str, results: Sequence[Figures]) -> Table:
+    headers = ("ms", "cpu ms", "operations", "writes", "KB written", "KB read", "disk +KB")
+    return _table(title, headers, [(result, _turn_cells(result["turn"])) for result in results])
 
 
 def _turn_cells(turn: Figures) -> Sequence[str]:
     return (
         f"{turn['ms']:,.1f}",
+        f"{turn['cpu_ms']:,.1f}",
         _operations(turn["operations"]),
         _number(turn["write_calls"]),
         _kilobytes(turn["bytes_written"]),
@@ -88,15 +96,15 @@ def _turn_cells(turn: Figures) -> Sequence[str]:
     )
 
 
-def _resume_table(results: Sequence[Figures]) -> Table:
-    headers = ("ms", "open ms", "first ms", "operations", "reads", "KB read", "disk MB")
-    rows = [(result, _resume_cells(result["resume"], result["disk"])) for result in results]
-    return _table("One resume (the whole conversation back in memory)", headers, rows)
+def _resume_table(title: str, results: Sequence[Figures]) -> Table:
+    headers = ("ms", "cpu ms", "open ms", "first ms", "operations", "reads", "KB read", "disk MB")
+    return _table(title, headers, [(result, _resume_cells(result["resume"], result["disk"])) for result in results])
 
 
 def _resume_cells(resume: Figures, disk: Figures) -> Sequence[str]:
     return (
         f"{resume['ms']:,.1f}",
+        f"{resume['cpu_ms']:,.1f}",
         f"{resume['open_ms']:,.1f}",
         f"{resume['first_ms']:,.1f}",
         _operations(resume["operations"]),
@@ -106,15 +114,35 @@ def _resume_cells(resume: Figures, disk: Figures) -> Sequence[str]:
     )
 
 
+def _turns_sent(title: str, results: Sequence[Figures]) -> Table:
+    headers = ("ms", "cpu ms", "requests", "KB sent", "KB received")
+    return _table(title, headers, [(result, _wire_cells(result["turn"])) for result in results])
+
+
+def _resumes_sent(title: str, results: Sequence[Figures]) -> Table:
+    headers = ("ms", "cpu ms", "requests", "KB sent", "KB received", "open ms", "first ms")
+    rows = [(result, _wire_cells(result["resume"])) for result in results]
+    more = [(f"{result['resume']['open_ms']:,.1f}", f"{result['resume']['first_ms']:,.1f}") for result in results]
+    return _table(title, headers, [(result, (*cells, *two)) for (result, cells), two in zip(rows, more, strict=True)])
+
+
+def _wire_cells(work: Figures) -> Sequence[str]:
+    counts = work["operations"]
+    requests = sum(count for kind, count in counts.items() if kind.startswith(_ON_THE_WIRE))
+    sent, received = _kilobytes(counts.get(SENT, 0)), _kilobytes(counts.get(RECEIVED, 0))
+    return f"{work['ms']:,.1f}", f"{work['cpu_ms']:,.1f}", f"{requests:,.4g}", sent, received
+
+
 def _notes(report: Figures) -> list[str]:
     settings, machine = report["settings"], report["machine"]
     versions = {name: text for on in report["contestants"].values() for name, text in on["versions"].items()}
     notes = [
         ", ".join(f"{name} {text}" for name, text in versions.items()),
-        f"{machine['cores']} cores, {machine['system']} {machine['processor']}; {report['seconds']:.0f} s in all.",
+        f"{machine['cores']} cores, {machine['system']} {machine['processor']}, load {report['load']:.1f}.",
         f"ms: median of {settings['turns']} turns, of {settings['resumes']} resumes. KB: 1,024 bytes, mean of them.",
         "operations: SQL statements (s), file operations (f). writes, reads: system calls.",
-        *(_requests(result) for result in report["results"] if "objects.put" in result["turn"]["operations"]),
+        "requests: HTTP requests, or round trips of PostgreSQL and Redis; sent, received: with all headers.",
+        *(_requests(result) for result in report["results"] if any("." in kind for kind in _kinds(result))),
     ]
     if not all(on["io_counted"] for on in report["contestants"].values()):
         notes.append("writes, reads and KB need Linux's /proc/self/io: not counted on this system.")
@@ -141,10 +169,16 @@ def _runs_on(record: Record) -> Figures:
     return {key: record.hello[key] for key in ("versions", "python", "sqlite", "io_counted")}
 
 
+def _kinds(result: Figures) -> Sequence[str]:
+    return [kind for kind in result["turn"]["operations"] if not kind.startswith("wire.")]
+
+
 def _requests(result: Figures) -> str:
     """The storage requests of a contestant that counts them: what would be paid for on a remote store."""
     lists = [
-        ", ".join(f"{count:g} {name}" for name, count in sorted(operations.items()) if "." in name)
+        ", ".join(
+            f"{count:g} {name}" for name, count in sorted(operations.items()) if "." in name and name not in _BYTES
+        )
         for operations in (result["turn"]["operations"], result["resume"]["operations"])
     ]
     head = f"{result['contestant']} at {result['messages']:,} messages"
@@ -153,7 +187,8 @@ def _requests(result: Figures) -> str:
 
 def _times(name: str, samples: Sequence[Figures]) -> Figures:
     milliseconds = [sample["nanoseconds"] / 1e6 for sample in samples]
-    return {name: median(milliseconds), f"{name}_max": max(milliseconds)}
+    cpu = median(sample["cpu_nanoseconds"] / 1e6 for sample in samples)
+    return {name: median(milliseconds), f"{name}_max": max(milliseconds), f"cpu_{name}": cpu}
 
 
 def _counts(samples: Sequence[Figures]) -> Figures:

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
-from bench.contest import ENTRIES, ON_SERVERS, Contestant, Entry, History
+from bench.contest import ENTRIES, Contestant, Entry, History
 from bench.measure import disk, io_counted, measure
 from bench.operations import OPERATIONS
 from bench.workload import Workload
@@ -130,7 +130,7 @@ async def serve(worker: Worker, answers: TextIO) -> None:
 def main(arguments: list[str]) -> None:
     """`python -m bench.worker NAME FOLDER`."""
     name, folder = arguments
-    entry = next(entry for entry in (*ENTRIES, *ON_SERVERS) if entry.name == name)
+    entry = next(entry for entry in ENTRIES if entry.name == name)
     # What a library prints must not land among the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -308,8 +308,12 @@ def _check_key_pair(settings: Settings) -> None:
             raise Invalid(f"{_variable(given)} is set, but {_variable(name)} is not.", fix="Set both, or neither.")
 
 
+VARIABLES = {name: PREFIX + name.upper() for name in Settings.model_fields}
+VARIABLES |= {name: alias for alias, name in ALIASES.items()}
+
+
 def _variable(name: str) -> str:
-    return next((alias for alias, field in ALIASES.items() if field == name), PREFIX + name.upper())
+    return VARIABLES.get(name, PREFIX + name.upper())
 
 
 def _file_values() -> dict[str, Any]:

@@ -69,10 +69,35 @@ async def test_who_finds_an_object_finds_it_durable(
 ) -> None:
     """A refused put flushes the folders too, since its caller may take the bytes found for its own."""
     await objects.put("a/k", b"data")
+    another = await open_folder(root)
     trace = Trace(monkeypatch)
     with pytest.raises(AlreadyExists):
-        await objects.put("a/k", b"data")
+        await another.put("a/k", b"data")
     assert trace.events[-2:] == [(root / "a").stat().st_ino, root.stat().st_ino]
+
+
+@pytest.mark.promise("P1")
+async def test_a_folder_flushed_once_is_not_flushed_up_to_the_root_again(
+    objects: UrlObjects, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second put into a folder flushes its file and that folder only."""
+    await objects.put("a/b/k", b"data")
+    trace = Trace(monkeypatch)
+    await objects.put("a/b/l", b"data")
+    assert trace.events == [(root / "a/b/l").stat().st_ino, "link", (root / "a/b").stat().st_ino]
+
+
+@pytest.mark.promise("P1")
+async def test_a_folder_made_anew_is_flushed_up_to_the_root(
+    objects: UrlObjects, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was known of a folder that another process has removed since does not count for its successor."""
+    await objects.put("a/b/k", b"data")
+    await (await open_folder(root)).delete(["a/b/k"])
+    trace = Trace(monkeypatch)
+    await objects.put("a/b/k", b"data")
+    file, *folders = [(root / name).stat().st_ino for name in ("a/b/k", "a/b", "a", "")]
+    assert trace.events == [file, "link", *folders]
 
 
 @pytest.mark.promise("P10")

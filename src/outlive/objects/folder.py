@@ -14,6 +14,7 @@ from pathlib import Path
 
 from outlive.core.object_keys import is_segment
 from outlive.errors import Invalid
+from outlive.objects.flushed_folders import FlushedFolders
 from outlive.protocols import ObjectInfo
 
 DRAFTS = "#drafts"
@@ -36,6 +37,7 @@ class Folder:
         """Use `Folder.open`."""
         self._root = root
         self._drafts = root / DRAFTS
+        self._flushed = FlushedFolders()
 
     @classmethod
     async def open(cls, root: Path, *, now: float) -> Folder:
@@ -165,10 +167,20 @@ class Folder:
         return folder
 
     def _sync_from(self, folder: Path) -> None:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                _flush(handle)
+                if folder != self._root and not self._flushed.has(folder, handle):
+                    self._sync_above(folder)
+                    self._flushed.add(folder, handle)
+            finally:
+                os.close(handle)
+
+    def _sync_above(self, folder: Path) -> None:
         # Each folder up to the root: another process may have made one of them and not have flushed it yet.
-        for each in (folder, *folder.parents):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                _sync(each)
+        for each in folder.parents:
+            _sync(each)
             if each == self._root:
                 return
 
@@ -186,7 +198,7 @@ def _link(draft: Path, path: Path, key: str) -> None:
         for _ in range(TRIES):
             # Another process may prune a folder between any two of these steps.
             with suppress(FileNotFoundError):
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _make_folder(path.parent)
                 return os.link(draft, path)
     except (NotADirectoryError, FileExistsError) as error:
         if isinstance(error, FileExistsError) and not path.is_dir() and path.parent.is_dir():
@@ -196,6 +208,16 @@ def _link(draft: Path, path: Path, key: str) -> None:
             fix="In a local folder a name is either an object or a folder.",
         ) from error
     raise FolderGone(errno.ENOENT, "the folder does not keep what is put into it", str(path.parent))
+
+
+def _make_folder(folder: Path) -> None:
+    """`FileNotFoundError` when another process pruned it at the moment it was found to be there."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        if os.path.lexists(folder):
+            raise
+        raise FileNotFoundError(*error.args) from error
 
 
 def _may_hold(folder: str, prefix: str, after: str) -> bool:
