@@ -38,7 +38,7 @@ async def verdicts(layout: type[Any]) -> dict[str, str]:
 
 
 async def test_what_a_layout_keeps_is_not_held_against_it() -> None:
-    """The one-object-per-append layout keeps its order on one good clock, stores large entries, and tells of outages."""
+    """The one-object-per-append layout keeps its order on one clock, stores large entries, and tells of outages."""
     found = await verdicts(PartPerAppend)
     assert [found[name] for name in ("order", "oversized", "awkward text", "read error", "deletion")] == ["kept"] * 5
 

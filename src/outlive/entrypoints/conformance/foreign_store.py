@@ -33,8 +33,11 @@ def foreign_store(name: str) -> Subject:
 
 
 async def _made(factory: Any) -> Any:  # noqa: ANN401 - anybody's
-    made = factory()
-    store = await made if inspect.isawaitable(made) else made
+    try:
+        made = factory()
+        store = await made if inspect.isawaitable(made) else made
+    except Exception as error:
+        raise Invalid(f"the factory failed: {type(error).__name__}: {error}.", fix=FIX) from error
     if isinstance(store, Subject):
         raise Invalid("the factory makes a Subject.", fix="Name the Subject itself, not a function that makes it.")
     for method in ("append", "load"):
