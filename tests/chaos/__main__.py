@@ -22,7 +22,8 @@ def main() -> int:
     asked.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 10**9))
     asked.add_argument("--longest", type=float, default=0.3, help="seconds between two kills at most")
     given = asked.parse_args()
-    return 1 if any([_run(name, given) for name in given.family or FAMILIES]) else 0
+    failed = [name for name in given.family or FAMILIES if _run(name, given)]
+    return 1 if failed else 0
 
 
 def _run(name: str, given: argparse.Namespace) -> bool:

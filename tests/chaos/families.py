@@ -15,6 +15,7 @@ from tests.chaos.proxy import Proxy
 from tests.servers import PostgresServer, RedisServer, free_port, local_aws, s3_request, seaweed_s3
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+KEYS["AWS_DEFAULT_REGION"] = KEYS["AWS_REGION"]
 
 
 @dataclass
@@ -54,7 +55,15 @@ def servers(base: Path) -> Family:
     def again(server: PostgresServer | RedisServer) -> Callable[[], None]:
         def restart() -> None:
             server.kill()
-            server.start()
+            for proxy in (to_postgres, to_redis):
+                proxy.reset()  # as the host going down does: backends of before must not linger
+            for tries_left in range(9, -1, -1):
+                try:
+                    server.start()
+                    break
+                except AssertionError:
+                    if not tries_left:
+                        raise
 
         return restart
 

@@ -50,7 +50,8 @@ class TellingChannel:
     """Says what was sent; once in a while it takes long."""
 
     async def deliver(self, reply: Reply) -> None:
-        tell("reply", message_id=reply.message_id, text=reply.text[:200])
+        kind = "notice" if reply.stop_reason == "dead_letter" else "reply"
+        tell(kind, message_id=reply.message_id, text=reply.text[:200])
         await asyncio.sleep(random.uniform(0, PACE))
 
     async def fetch(self, file: FileRef) -> bytes:

@@ -71,7 +71,7 @@ class Proxy:
             while data := await reader.read(65536):
                 if self.delay:
                     await asyncio.sleep(self.delay)
-                while self.frozen:
+                while self.frozen:  # noqa: ASYNC110 - set from another thread
                     await asyncio.sleep(0.02)
                 writer.write(data)
                 await writer.drain()

@@ -46,8 +46,9 @@ class Chaos:
     longest: float
     """Seconds between two kills at most."""
     tally: Tally = field(default_factory=Tally)
-    alive: dict[int, float] = field(default_factory=dict)
-    """Worker -> when it was forked."""
+    alive: set[int] = field(default_factory=set)
+    ready: set[int] = field(default_factory=set)
+    """Workers that had opened their stores: mostly it hits these, the others have nothing to lose yet."""
     _forge: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -68,7 +69,9 @@ class Chaos:
         for line in self._forge.stdout:
             event = json.loads(line)
             if event["event"] == "forked":
-                self.alive[event["child"]] = time.monotonic()
+                self.alive.add(event["child"])
+            elif event["event"] == "started":
+                self.ready.add(event["pid"])
             self.tally.take(event)
 
     def close(self) -> None:
@@ -86,6 +89,13 @@ class Chaos:
         self._forge.stdin.write(json.dumps({"host": str(host), "fsize": FULL if full else 0}) + "\n")
         self._forge.stdin.flush()
 
+    def _bury(self) -> None:
+        for pid in [pid for pid in list(self.alive) if not Path(f"/proc/{pid}").exists()]:
+            self.alive.discard(pid)
+
+    def _victim(self) -> int:
+        return self.moments.choice(sorted(self.alive & self.ready or self.alive))
+
     def _signal(self, pid: int, number: int) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
@@ -94,11 +104,10 @@ class Chaos:
 
     async def kill(self) -> None:
         """One worker at random; another takes its place, now and then on a full disk."""
-        for pid in [pid for pid in list(self.alive) if not Path(f"/proc/{pid}").exists()]:
-            del self.alive[pid]
-        if self.alive:
-            pid = self.moments.choice(list(self.alive))
-            del self.alive[pid]
+        self._bury()
+        if self.alive & self.ready or (self.alive and self.moments.random() < 0.1):
+            pid = self._victim()
+            self.alive.discard(pid)
             self._signal(pid, signal.SIGKILL)
             self.tally.faults["SIGKILL"] += 1
         for _ in range(WORKERS - len(self.alive)):
@@ -110,7 +119,7 @@ class Chaos:
         """A worker sleeps longer than its lease, and wakes up."""
         if not self.alive:
             return
-        pid = self.moments.choice(list(self.alive))
+        pid = self._victim()
         self.tally.faults["SIGSTOP"] += 1
         self._signal(pid, signal.SIGSTOP)
         asyncio.get_running_loop().call_later(LEASE * 1.7, self._signal, pid, signal.SIGCONT)
@@ -180,15 +189,18 @@ class Chaos:
         """Workers that nobody disturbs answer what is left; an operator sends dead letters again."""
         deadline = time.monotonic() + PATIENCE
         while self._open() and time.monotonic() < deadline:
-            for pid in [pid for pid in list(self.alive) if not Path(f"/proc/{pid}").exists()]:
-                del self.alive[pid]
+            self._bury()
             for _ in range(WORKERS - len(self.alive)):
                 self.worker()
-            for letter in await app.engine.queue.dead_letters():
-                self.tally.faults["dead letters sent again"] += 1
-                with suppress(NotFound):
-                    await app.engine.queue.redrive(letter.id)
+            with suppress(Unavailable):
+                await self._redrive(app)
             await asyncio.sleep(0.5)
+
+    async def _redrive(self, app: App) -> None:
+        for letter in await app.engine.queue.dead_letters():
+            with suppress(NotFound):
+                await app.engine.queue.redrive(letter.id)
+            self.tally.redriven += 1
 
     def _open(self) -> set[str]:
         return self.tally.sent.keys() - self.tally.done

@@ -9,7 +9,8 @@ from outlive.core.ledger import LedgerLine
 from outlive.core.transcripts import unknown_parents
 
 ROWS = (
-    ("messages accepted", "messages"), ("of these delivered twice", "repeats"), ("turns committed", "turns"),
+    ("messages accepted", "messages"), ("of these delivered twice", "repeats"), ("dead letters sent again", "redriven"),
+    ("turns committed", "turns"),
     ("model calls", "calls"), ("replies sent", "replies"), ("**losses**", "losses"),
     ("turns committed twice", "double turns"), ("model calls after the reply", "late calls"),
     ("replies sent again", "double replies"), ("holes in transcripts", "holes"),
@@ -23,6 +24,9 @@ class Tally:
     sent: dict[str, str] = field(default_factory=dict)
     """Accepted message -> session."""
     repeats: int = 0
+    redriven: int = 0
+    notices: int = 0
+    """That a message was given up; it is sent again by the operator."""
     faults: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     late_calls: int = 0
@@ -44,6 +48,8 @@ class Tally:
             case "reply":
                 self.replies[message] += 1
                 self.texts.setdefault(message, set()).add(str(event["text"]))
+            case "notice":
+                self.notices += 1
             case "turn":
                 self.done.add(message)
             case "failed" | "fault":
@@ -58,7 +64,8 @@ class Tally:
         double = [message for message, times in Counter(told).items() if times > 1]
         holes = sum(len(unknown_parents(text)) for text in transcripts.values())
         self.counts = {
-            "messages": len(self.sent), "repeats": self.repeats, "turns": len(told), "calls": self.calls,
+            "messages": len(self.sent), "repeats": self.repeats,
+            "redriven": self.redriven, "turns": len(told), "calls": self.calls,
             "replies": self.replies.total(), "losses": len(lost), "double turns": len(double),
             "late calls": self.late_calls, "double replies": self.replies.total() - len(self.replies), "holes": holes,
         }  # fmt: skip

@@ -64,7 +64,7 @@ def decode_segment(raw: bytes, name: str) -> Segment:
         fields = json.loads(raw)
         schema, number, previous = fields["schema"], fields["number"], fields["previous"]
         entries = tuple(fields["entries"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(f"{name} is no segment of the audit log.", fix=REPAIR) from error
     if schema > SCHEMA:
         raise SchemaTooNew(f"{name} has schema {schema}.", fix="Upgrade outlive.")

@@ -167,6 +167,6 @@ def decode_inbound(body: bytes) -> Inbound:
         files = tuple(FileRef(*file) for file in extras.get("files", ()))
         joined = tuple(Joined(*each) for each in extras.get("joined", ()))
         return Inbound(parse_session_key(key), message_id, text, sent_at, sender, answer, task_id, joined, files)
-    except (ValueError, TypeError, AttributeError, Invalid) as error:
+    except (ValueError, TypeError, AttributeError, Invalid, RecursionError) as error:
         fix = "See the dead letter for its bytes, and send the message anew."
         raise Corrupt("the queued message cannot be read.", fix=fix) from error

@@ -143,7 +143,7 @@ def decode_head(body: bytes, name: str) -> Head:
         fields = json.loads(body)
         schema = fields["schema"]
         is_newer = schema > SCHEMA
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} is not a session head.", fix="Restore the table from a backup.") from error
     if is_newer:
         raise SchemaTooNew(
@@ -166,7 +166,7 @@ def _head_from(fields: Mapping[str, Any], name: str) -> Head:
             approval=approval_from_json(fields.get("approval")),
             lifted_rules=tuple(fields.get("lifted_rules", ())),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise Corrupt(
             f"session head {name} lacks or garbles a field ({error}).", fix="Restore it from a backup."
         ) from error
@@ -234,7 +234,7 @@ def decode_mapping(body: bytes, name: str) -> KeyMapping:
                 f"session mapping {name} is newer than this outlive.", fix="Upgrade outlive on this worker."
             )
         return KeyMapping(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Corrupt(f"record {name} is not a session mapping.", fix="Restore the table from a backup.") from error
 
 

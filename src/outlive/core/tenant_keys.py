@@ -156,7 +156,7 @@ def decode_record(body: bytes, name: str) -> KeyRecord:
         fields = json.loads(body)
         schema, status = fields["schema"], fields["status"]
         keys = tuple(WrappedKey(**key) for key in fields["keys"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(f"key record {name} cannot be read.", fix="Restore it from a backup of the keys.") from error
     if schema > SCHEMA:
         raise SchemaTooNew(f"key record {name} has schema {schema}.", fix="Upgrade outlive.")

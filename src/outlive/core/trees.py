@@ -94,7 +94,7 @@ def decode_note(note: bytes) -> TreeState | None:
             stamps=fields["stamps"],
             tails=fields["tails"],
         )
-    except (ValueError, KeyError, TypeError, AttributeError, Corrupt):
+    except (ValueError, KeyError, TypeError, AttributeError, Corrupt, RecursionError):
         return None
 
 
