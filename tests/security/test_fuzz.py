@@ -53,7 +53,7 @@ from outlive.errors import OutliveError
 from tests.security.documents import documents, values, words_of
 
 EXAMPLES = int(os.environ.get("OUTLIVE_TEST_FUZZ", "25"))
-quick = settings(max_examples=EXAMPLES, deadline=2000, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 
 Parser = Callable[[bytes], object]
 STORED: Mapping[str, Parser] = {
@@ -82,6 +82,7 @@ STORED: Mapping[str, Parser] = {
     "core/outbox.py note": lambda raw: outbox.decode_note(raw, "n"),
     "core/controls.py": lambda raw: controls.decode_stop(raw, "n"),
     "core/tool_cache.py": lambda raw: tool_cache.decode_cached(raw, "n"),
+    "core/kept_traces.py": lambda raw: kept_traces.decode_trace(raw, "n"),
     "core/schedules.py": lambda raw: schedules.decode_schedule(raw, "n"),
     "core/tasks.py": lambda raw: tasks.decode_task(raw, "n"),
     "core/trees.py": decode_note,

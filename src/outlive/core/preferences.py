@@ -55,11 +55,12 @@ def decode_preferences(body: bytes, version: int, name: str) -> Preferences:
     """Preferences from their record; `Corrupt` or `SchemaTooNew` name it."""
     try:
         fields = json.loads(body)
-        schema, values = fields["schema"], fields["values"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        schema, values = fields["schema"], dict(fields["values"].items())
+        is_newer = schema > SCHEMA
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Corrupt(
             f"record {name} holds no preferences.", fix="Delete it with `outlive preferences erase`."
         ) from error
-    if schema > SCHEMA:
+    if is_newer:
         raise SchemaTooNew(f"record {name} has schema {schema}.", fix="Upgrade outlive on this worker.")
     return Preferences(version, values)
