@@ -50,6 +50,7 @@ class Chaos:
     ready: set[int] = field(default_factory=set)
     """Workers that had opened their stores: mostly it hits these, the others have nothing to lose yet."""
     _forge: subprocess.Popen[str] | None = None
+    _reader: threading.Thread | None = None
 
     def start(self) -> None:
         """The forge, and a thread that reads what its workers tell."""
@@ -57,11 +58,12 @@ class Chaos:
         env |= {"OUTLIVE_LEASE_SECONDS": str(LEASE), "OUTLIVE_VISIBILITY_SECONDS": "2", **self.family.settings}
         env |= {"OUTLIVE_FLUSH_SECONDS": "0.1", "OUTLIVE_GRACE_SECONDS": "2", "TMPDIR": str(self.base)}
         words = [sys.executable, "-m", "tests.chaos.forge"]
-        log = (self.base / "stderr").open("w")
-        self._forge = subprocess.Popen(
-            words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        )
-        threading.Thread(target=self._read, daemon=True).start()
+        with (self.base / "stderr").open("w") as log:
+            self._forge = subprocess.Popen(
+                words, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._forge is not None
@@ -79,7 +81,13 @@ class Chaos:
         assert self._forge is not None
         for pid in list(self.alive):
             self._signal(pid, signal.SIGKILL)
-        self._forge.communicate()
+        assert self._forge.stdin is not None
+        assert self._forge.stdout is not None
+        assert self._reader is not None
+        self._forge.stdin.close()
+        self._forge.wait()
+        self._reader.join(10)
+        self._forge.stdout.close()
 
     def worker(self, *, full: bool = False) -> None:
         """One more."""

@@ -16,7 +16,7 @@ from tests.chaos.run import run_chaos
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="processes are found through /proc")
 
-KILLS = {"sqlite": 20}
+KILLS = {"sqlite": 12}
 if os.environ.get("OUTLIVE_TEST_CHAOS"):  # `make chaos` prints tables; this one is for a debugger
     KILLS |= {"servers": 40, "aws": 40}
 

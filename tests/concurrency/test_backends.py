@@ -48,13 +48,6 @@ async def test_nothing_is_found_in_memory() -> None:
     assert await left(live) == 0
 
 
-@pytest.mark.promise("P5")
-async def test_nothing_is_found_on_sqlite(tmp_path: Path) -> None:
-    """On SQLite and a folder every promise is kept."""
-    async with live_stores(Settings(data=tmp_path)) as live:
-        await check(live)
-
-
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis of this test's own."""
@@ -101,8 +94,9 @@ async def test_nothing_is_found_on_aws(aws: Settings) -> None:
         assert await left(live) == 0
 
 
-def test_the_command_tries_the_deployment_and_its_contracts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`outlive conformance --json` reports the kit and the contract suites, all kept, and leaves no session."""
+@pytest.mark.promise("P5")
+def test_nothing_is_found_on_sqlite_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`outlive conformance --json` on SQLite and a folder finds every promise kept."""
     assert run_with(["conformance", "--data", str(tmp_path), "--no-contracts", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["ok"]

@@ -22,6 +22,7 @@ from outlive.core import (
     api_keys,
     audit_chain,
     controls,
+    kept_traces,
     ledger,
     links,
     live,
