@@ -5,12 +5,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 BENCH  := .venv-bench
+AUDIT  := .venv-audit
 SERVERS := .venv-servers
 SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser
+.PHONY: chaos soak fuzz audit template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -71,6 +72,20 @@ mutations: $(READY)  ## Prove that the simulation finds each deliberate fault in
 
 model: $(READY)  ## Check the model of lease and commit exhaustively (needs spin and gcc, and says how to get them)
 	$(BIN)/python scripts/check_model.py
+
+chaos: $(READY) $(SERVERS)/.ready  ## Kill workers 1,000 times on each kind of store and count (KILLS=n, FAMILY=sqlite|servers|aws, SEED=n)
+	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) $(addprefix --family ,$(FAMILY)) $(addprefix --seed ,$(SEED))
+
+soak: $(READY)  ## Ten minutes at 50 messages a second to 10,000 sessions (MINUTES=n, RATE=n, SESSIONS=n)
+	CHAOS_PACE=0.002 $(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),10) --rate $(or $(RATE),50) --sessions $(or $(SESSIONS),10000)
+
+fuzz: $(READY)  ## Feed every parser 5,000 broken documents (FUZZ=n)
+	OUTLIVE_TEST_FUZZ=$(or $(FUZZ),5000) $(BIN)/python -m pytest tests/security/test_fuzz.py -n 2 --timeout 3600
+
+audit: $(READY)  ## Look for known vulnerabilities in the locked packages (asks the advisory service: needs the network)
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(AUDIT)/bin/pip-audit --require-hashes --disable-pip -r requirements/dev.txt
 
 docs: $(READY) $(SITE)/.ready  ## Write the generated parts of the docs anew, and build the site into build/site
 	$(BIN)/python scripts/generate_docs.py
@@ -133,4 +148,4 @@ build-ProducerFunction build-DispatcherFunction:
 	@cd src/outlive && tar -cf - --exclude __pycache__ $(PRODUCER) | tar -xf - -C "$(ARTIFACTS_DIR)/outlive"
 
 clean:  ## Remove the environments and caches
-	rm -rf $(VENV) $(BENCH) $(SERVERS) $(TEMPLATE) $(SITE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) $(AUDIT) $(SERVERS) $(TEMPLATE) $(SITE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -11,7 +11,7 @@ import pytest
 from outlive.core.store_heads import COMMITS_WINDOW
 from outlive.errors import LeaseLost, Unavailable
 from outlive.testing.clock import SkewedClock
-from outlive.testing.faults import LostReply, Plan
+from outlive.testing.faults import ErrorBefore, LostReply, Plan
 from outlive.testing.wrappers import wrap
 from tests.store.conftest import KEY, SUB, Outage, World, chain, entry, note
 
@@ -221,3 +221,34 @@ async def test_a_single_writer_does_not_refuse_itself(world: World) -> None:
     await store.delete(SUB)
     await store.append(KEY, [entry("d"), entry("a")])
     assert await world.uuids() == ["a", "b", "c", "d"]
+
+
+async def test_a_refused_batch_is_stored_when_it_is_appended_again_after_a_load(world: World) -> None:
+    """A single writer that was refused, loads and appends the very same batch again has it stored, not only said so."""
+    first, second = world.store(single_writer=True), world.store(single_writer=True)
+    await first.load(KEY)
+    await second.append(KEY, chain("a"))
+    await first.load(KEY)
+    await second.append(KEY, chain("b", after="a"))
+    with pytest.raises(LeaseLost):
+        await first.append(KEY, chain("c", after="a"))
+    await first.load(KEY)
+    await first.append(KEY, chain("c", after="a"))
+    assert await world.uuids() == ["a", "b", "c"]
+
+
+async def test_a_batch_refused_while_it_waited_is_stored_when_it_is_appended_again(world: World) -> None:
+    """The same when the refusal came out in a load that tried to store what an outage had kept waiting."""
+    outage = Outage("table", LostReply())
+    outage.over = True
+    first, second = world.store(Plan(outage), single_writer=True), world.store(single_writer=True)
+    await first.append(KEY, chain("a"))
+    outage.rule, outage.over = (lambda _: ErrorBefore()), False
+    with pytest.raises(Unavailable):
+        await first.append(KEY, chain("c", after="a"))
+    outage.over = True
+    await second.load(KEY)
+    await second.append(KEY, chain("b", after="a"))
+    await first.load(KEY)
+    await first.append(KEY, chain("c", after="a"))
+    assert await world.uuids() == ["a", "b", "c"]

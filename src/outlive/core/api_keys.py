@@ -91,7 +91,7 @@ def decode_key(body: bytes, name: str) -> ApiKey:
     """The record back; `Corrupt` names it."""
     try:
         return ApiKey(**json.loads(body))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} is no API key.", fix="Revoke it, and create another.") from error
 
 
@@ -99,5 +99,5 @@ def decode_sign_in(body: bytes, name: str) -> SignIn:
     """The record back; `Corrupt` names it."""
     try:
         return SignIn(**json.loads(body))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} is no sign-in.", fix="Delete it, and sign in again.") from error

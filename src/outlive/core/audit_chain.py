@@ -64,9 +64,10 @@ def decode_segment(raw: bytes, name: str) -> Segment:
         fields = json.loads(raw)
         schema, number, previous = fields["schema"], fields["number"], fields["previous"]
         entries = tuple(fields["entries"])
-    except (ValueError, KeyError, TypeError) as error:
+        is_newer = schema > SCHEMA
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(f"{name} is no segment of the audit log.", fix=REPAIR) from error
-    if schema > SCHEMA:
+    if is_newer:
         raise SchemaTooNew(f"{name} has schema {schema}.", fix="Upgrade outlive.")
     return Segment(number, previous, entries)
 

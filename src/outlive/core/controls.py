@@ -60,5 +60,5 @@ def decode_stop(body: bytes, name: str) -> StopOrder:
     """The record back; `Corrupt` names it."""
     try:
         return StopOrder(**json.loads(body))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} cannot be read.", fix="Delete it.") from error

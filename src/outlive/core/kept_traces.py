@@ -57,8 +57,9 @@ def decode_trace(body: bytes, name: str) -> KeptTrace:
     try:
         schema, turn, how, at, worker, steps = json.loads(body)
         found = tuple(KeptStep(*step) for step in steps)
-    except (ValueError, TypeError) as error:
+        is_newer = schema > SCHEMA
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} is no trace.", fix="The session's next turn replaces it.") from error
-    if schema > SCHEMA:
+    if is_newer:
         raise SchemaTooNew(f"record {name} has schema {schema}.", fix="Upgrade outlive on this machine.")
     return KeptTrace(turn, how, at, worker, found)

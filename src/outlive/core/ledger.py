@@ -79,7 +79,7 @@ def decode_line(raw: bytes) -> LedgerLine:
             "files": tuple(OutFile(**each) for each in fields.get("files", ())),
         }
         return LedgerLine(**known | changed)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Corrupt(
             "a line of ledger.jsonl cannot be read.", fix="Rewind the session to an older version."
         ) from error

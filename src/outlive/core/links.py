@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import TypeVar
 
 from outlive.core.keys import SessionId, Tenant
 from outlive.errors import Corrupt, Invalid
@@ -73,19 +73,21 @@ def encode(value: LinkCode | WrongCodes) -> bytes:
     return json.dumps(asdict(value)).encode()
 
 
+_Record = TypeVar("_Record")
+
+
 def decode_code(body: bytes, name: str) -> LinkCode:
     """The record back; `Corrupt` names it."""
-    return LinkCode(**_fields(body, name))
+    return _made(LinkCode, body, name)
 
 
 def decode_wrong(body: bytes, name: str) -> WrongCodes:
     """The record back; `Corrupt` names it."""
-    return WrongCodes(**_fields(body, name))
+    return _made(WrongCodes, body, name)
 
 
-def _fields(body: bytes, name: str) -> dict[str, Any]:
+def _made(kind: type[_Record], body: bytes, name: str) -> _Record:
     try:
-        fields: dict[str, Any] = json.loads(body)
-    except ValueError as error:
+        return kind(**json.loads(body))
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} cannot be read.", fix="Delete it.") from error
-    return fields

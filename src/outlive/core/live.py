@@ -146,5 +146,5 @@ def decode_live(body: bytes, name: str) -> LiveState:
     try:
         fields = json.loads(body)
         return LiveState(**fields | {"tools": tuple(LiveTool(**tool) for tool in fields.get("tools", ()))})
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise Corrupt(f"record {name} cannot be read.", fix="It is written anew with the next turn.") from error

@@ -122,9 +122,13 @@ def delta_index(base: Mapping[str, Entry], entries: Mapping[str, Entry], packs: 
 def apply_index(index: Mapping[str, Any], base: Mapping[str, Entry], packs: Sequence[PackName]) -> dict[str, Entry]:
     """The entries that an index describes on top of `base` (empty for a full one)."""
     entries = dict(base)
-    for path in index.get("gone", ()):
-        entries.pop(path, None)
-    for path, value in index["files"].items():
+    try:
+        gone, files = list(index.get("gone", ())), dict(index["files"].items())
+        for path in gone:
+            entries.pop(path, None)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Corrupt("a manifest cannot be read.", fix="Rewind the session to an older version.") from error
+    for path, value in files.items():
         entries[path] = _entry_from_json(path, value, packs)
     return entries
 

@@ -71,7 +71,7 @@ def decode_memory(body: bytes, name: str) -> dict[str, MemoryFile]:
         if fields["schema"] > SCHEMA:
             raise SchemaTooNew(f"record {name} is newer than this outlive.", fix="Upgrade outlive on this worker.")
         return {path: MemoryFile(digest, key, tuple(past)) for path, (digest, key, past) in fields["files"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Corrupt(f"record {name} is no memory.", fix="Restore the table from a backup.") from error
 
 
@@ -111,7 +111,7 @@ def decode_base(content: bytes) -> dict[str, str]:
     """The base back; `Corrupt` when it is none."""
     try:
         return {str(path): str(digest) for path, digest in json.loads(content).items()}
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise Corrupt(f"{BASE} cannot be read.", fix="Rewind the session to an older version.") from error
 
 

@@ -107,8 +107,9 @@ def decode_message(body: bytes, key: str) -> LoggedMessage:
     try:
         schema, at, role, text, size, nonce, digest = json.loads(body)
         number = message_number(key)
-    except (ValueError, TypeError) as error:
+        is_newer = schema > SCHEMA
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {key} is no message.", fix="Restore the table from a backup.") from error
-    if schema > SCHEMA:
+    if is_newer:
         raise SchemaTooNew(f"record {key} has schema {schema}.", fix="Upgrade outlive on this worker.")
     return LoggedMessage(number, at, role, text, size, nonce, digest)

@@ -174,6 +174,6 @@ def decode_inbound(body: bytes) -> Inbound:
             parse_session_key(key), message_id, text, sent_at, sender, answer, task_id, joined, files,
             str(extras.get("traceparent", "")),
         )  # fmt: skip
-    except (ValueError, TypeError, AttributeError, Invalid) as error:
+    except (ValueError, TypeError, AttributeError, Invalid, RecursionError) as error:
         fix = "See the dead letter for its bytes, and send the message anew."
         raise Corrupt("the queued message cannot be read.", fix=fix) from error

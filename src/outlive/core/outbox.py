@@ -91,7 +91,7 @@ def decode_waiting(body: bytes, name: str) -> Waiting:
     try:
         _, tenant, session_id, at, *more = json.loads(body)
         return Waiting(Tenant(tenant), SessionId(session_id), float(at), *(float(each) for each in more[:1]))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} cannot be read.", fix="Delete it; the next turn writes it anew.") from error
 
 
@@ -109,5 +109,5 @@ def decode_note(body: bytes, name: str) -> DeadReply:
     """The note back; `Corrupt` names it."""
     try:
         return DeadReply(**json.loads(body))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} cannot be read.", fix="Delete it.") from error

@@ -75,6 +75,6 @@ def files_for(listed: bytes, message_id: str) -> tuple[OutFile, ...]:
             fields = json.loads(line)
             if fields.pop("message_id") == message_id:
                 found[fields["path"]] = OutFile(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Corrupt(f"a line of {PATH} cannot be read.", fix="Rewind the session to an older version.") from error
     return tuple(found.values())

@@ -29,6 +29,10 @@ MAGIC = b"OLP"
 FORMAT = b"1"
 HEADER_BYTES = 4 + 16 + 16
 NO_DICTIONARY = bytes(16)
+MAX_UNPACKED = 4 << 30
+"""Bytes that a pack may say it unpacks to; a workspace's tree is smaller by far."""
+SLACK = 64 << 20
+"""Bytes that an index may take beside the data that the head knows of."""
 SMALL = 1 << 20
 """A pack of more raw bytes than this is not worth much effort."""
 LEVELS = ((16 << 10, 12), (SMALL, 6))
@@ -153,12 +157,22 @@ def decode_pack(
     if (dictionary.digest if dictionary else NO_DICTIONARY) != data[4:20]:
         raise _corrupt(name, "it was compressed against another dictionary")
     try:
+        _check_size(name, data[HEADER_BYTES:], expected)
         raw = _decompressor(dictionary).decompress(data[HEADER_BYTES:])
         size = int.from_bytes(raw[:4], "big")
         index = json.loads(raw[4 : 4 + size])
-    except (zstandard.ZstdError, ValueError) as error:
+    except (zstandard.ZstdError, ValueError, RecursionError) as error:
         raise _corrupt(name, f"it cannot be unpacked ({error})") from error
+    if not isinstance(index, dict):
+        raise _corrupt(name, "its index is no JSON object")
     return Pack(index, memoryview(raw)[4 + size :])
+
+
+def _check_size(name: str, frame: bytes, expected: PackRef | None) -> None:
+    """Before a byte is unpacked: the frame's own word for its size is what memory is taken by."""
+    limit = MAX_UNPACKED if expected is None else expected.raw + SLACK
+    if (claimed := zstandard.frame_content_size(frame)) > limit:
+        raise _corrupt(name, f"it claims to unpack to {claimed:,} bytes, and {limit:,} is the most it can")
 
 
 def _check_header(name: str, data: bytes) -> None:

@@ -44,7 +44,7 @@ def encode_preferences(values: dict[str, Any]) -> bytes:
         raise Invalid("preferences are no JSON object.", fix="Patch them with an object.")
     try:
         body = json.dumps({"schema": SCHEMA, "values": values}, separators=(",", ":"), allow_nan=False).encode()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Invalid(f"preferences hold what JSON has no form for: {error}.", fix="Use null or text.") from error
     if len(body) > MAX_BYTES:
         raise TooLarge(f"preferences would have {len(body):,} bytes.", fix=f"Keep them under {MAX_BYTES:,}.")
@@ -55,11 +55,12 @@ def decode_preferences(body: bytes, version: int, name: str) -> Preferences:
     """Preferences from their record; `Corrupt` or `SchemaTooNew` name it."""
     try:
         fields = json.loads(body)
-        schema, values = fields["schema"], fields["values"]
-    except (ValueError, KeyError, TypeError) as error:
+        schema, values = fields["schema"], dict(fields["values"].items())
+        is_newer = schema > SCHEMA
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Corrupt(
             f"record {name} holds no preferences.", fix="Delete it with `outlive preferences erase`."
         ) from error
-    if schema > SCHEMA:
+    if is_newer:
         raise SchemaTooNew(f"record {name} has schema {schema}.", fix="Upgrade outlive on this worker.")
     return Preferences(version, values)

@@ -154,7 +154,7 @@ def decode_control(body: bytes, name: str) -> Control:
             raise SchemaTooNew(f"limits record {name} is newer than this outlive.", fix="Upgrade outlive.")
         control = Control(Quotas(**found["quotas"]), Stop(**found["stopped"]) if found["stopped"] else None)
         check_quotas(control.quotas)
-    except (ValueError, TypeError, KeyError, AttributeError, Invalid) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, Invalid, RecursionError) as error:
         raise Corrupt(
             f"limits record {name} cannot be read ({error}).",
             fix="Restore it from a backup, or delete it and set anew.",

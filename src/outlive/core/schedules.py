@@ -77,5 +77,5 @@ def decode_schedule(body: bytes, name: str) -> Schedule:
     try:
         fields: dict[str, Any] = json.loads(body)
         return Schedule(**fields)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} is not a schedule.", fix="Remove it and add the schedule anew.") from error

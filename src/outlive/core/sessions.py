@@ -154,7 +154,7 @@ def decode_head(body: bytes, name: str) -> Head:
         fields = json.loads(body)
         schema = fields["schema"]
         is_newer = schema > SCHEMA
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} is not a session head.", fix="Restore the table from a backup.") from error
     if is_newer:
         raise SchemaTooNew(
@@ -179,7 +179,7 @@ def _head_from(fields: Mapping[str, Any], name: str) -> Head:
             options=options_from_json(fields.get("options", {})),
             left=tuple(fields.get("left", ())),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise Corrupt(
             f"session head {name} lacks or garbles a field ({error}).", fix="Restore it from a backup."
         ) from error
@@ -265,7 +265,7 @@ def decode_mapping(body: bytes, name: str) -> KeyMapping:
             )
         former = tuple(Former(*each) for each in fields.pop("former", ()))
         return KeyMapping(**fields, former=former)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Corrupt(f"record {name} is not a session mapping.", fix="Restore the table from a backup.") from error
 
 

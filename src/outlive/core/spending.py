@@ -211,5 +211,5 @@ def decode_spending(body: bytes | None, name: str) -> Spending:
         if found["schema"] > SCHEMA:
             raise SchemaTooNew(f"spending record {name} is newer than this outlive.", fix="Upgrade outlive.")
         return Spending(tuple(Entry(*entry) for entry in found["entries"]), dict(found["days"]))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Corrupt(f"record {name} is not a spending record.", fix="Restore the table from a backup.") from error

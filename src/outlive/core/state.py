@@ -91,7 +91,7 @@ def decode_state(raw: bytes, schema: StateSchema) -> State:
         version, document = fields["version"], fields["document"]
         found = document["metadata"]["v"]
         is_newer = found > schema.version
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(f"{PATH} cannot be read ({error!r}).", fix="Rewind the session to an older version.") from error
     if is_newer:
         fix = "Upgrade the application on this worker."
@@ -134,7 +134,7 @@ def _change(line: bytes) -> Change:
         puts = tuple((tuple(path), value) for path, value in fields["put"])
         removes = tuple(tuple(path) for path in fields["remove"])
         return Change(fields["version"], fields["at"], fields["by"], puts, removes)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(f"a line of {HISTORY_PATH} cannot be read.", fix="Rewind the session.") from error
 
 
@@ -203,7 +203,7 @@ def check_document(document: Document, schema: StateSchema, *, whole: Document |
         raise Invalid("state field 'metadata.v' is the schema's.", fix=f"Leave it at {schema.version}.")
     try:
         size = len(json.dumps(document, allow_nan=False))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"the state holds what JSON has no form for: {error}.", fix="Use null or text.") from error
     if size > MAX_BYTES:
         raise Invalid(f"the state would have {size:,} bytes.", fix=f"Keep it under {MAX_BYTES:,}: use the work folder.")

@@ -92,7 +92,7 @@ def decode_blob(raw: bytes, digest: str) -> Json:
 def _raw(value: Json) -> bytes:
     try:
         return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"the state holds what JSON has no form for: {error}.", fix="Use null or text.") from error
 
 

@@ -107,10 +107,10 @@ def decode_statistics(body: bytes | None) -> Statistics:
         return Statistics()
     try:
         schema, figures, counted_at, flushes = json.loads(body)
-        found = Statistics(Figures(**figures), counted_at, tuple(flushes))
-    except (ValueError, TypeError) as error:
+        found, is_newer = Statistics(Figures(**figures), counted_at, tuple(flushes)), schema > SCHEMA
+    except (ValueError, TypeError, RecursionError) as error:
         fix = "Delete the record; a sweep counts anew."
         raise Corrupt(f"record {STATISTICS_KEY} is no statistics.", fix=fix) from error
-    if schema > SCHEMA:
+    if is_newer:
         raise SchemaTooNew(f"record {STATISTICS_KEY} has schema {schema}.", fix="Upgrade outlive on this worker.")
     return found

@@ -71,7 +71,7 @@ def decode_store_head(body: bytes, name: str) -> StoreHead:
             )
         fields |= {"packs": refs_from_json(fields["packs"]), "commits": tuple(fields["commits"])}
         return StoreHead(**fields)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         why = f"record {name} is no stored session ({error})."
         raise Corrupt(why, fix="Restore the table from a backup.") from error
 

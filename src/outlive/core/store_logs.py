@@ -146,7 +146,7 @@ def parse_lines(content: bytes, name: str) -> list[Entry]:
     """The entries in these whole lines; `Corrupt` names the log that holds something else."""
     try:
         return [json.loads(line.decode("utf-8", "surrogatepass")) for line in content.split(b"\n")[:-1]]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Corrupt(f"{name} holds a line that is not JSON ({error}).", fix="Restore it from a backup.") from error
 
 

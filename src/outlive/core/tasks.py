@@ -61,7 +61,7 @@ def decode_task(body: bytes, name: str) -> Task:
         if fields.pop("schema") > SCHEMA:
             raise SchemaTooNew(f"record {name} is newer than this outlive.", fix="Upgrade outlive on this worker.")
         task = Task(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Corrupt(f"record {name} is not a task.", fix="Restore the table from a backup.") from error
     if task.state not in get_args(TaskState):
         raise Corrupt(f"task {name} has the unknown state {task.state!r}.", fix="Restore the table from a backup.")

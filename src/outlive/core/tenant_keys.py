@@ -156,8 +156,9 @@ def decode_record(body: bytes, name: str) -> KeyRecord:
         fields = json.loads(body)
         schema, status = fields["schema"], fields["status"]
         keys = tuple(WrappedKey(**key) for key in fields["keys"])
-    except (ValueError, KeyError, TypeError) as error:
+        is_newer = schema > SCHEMA
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Corrupt(f"key record {name} cannot be read.", fix="Restore it from a backup of the keys.") from error
-    if schema > SCHEMA:
+    if is_newer:
         raise SchemaTooNew(f"key record {name} has schema {schema}.", fix="Upgrade outlive.")
     return KeyRecord(status, keys)

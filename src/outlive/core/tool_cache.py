@@ -143,9 +143,10 @@ def decode_cached(body: bytes, name: str) -> Cached:
     try:
         schema, parameters, generation, stored_at, size, inline, blob, digest = json.loads(body)
         found = None if inline is None else b64decode(inline, validate=True)
-    except (ValueError, TypeError) as error:
+        is_newer = schema > SCHEMA
+    except (ValueError, TypeError, RecursionError) as error:
         raise Corrupt(f"record {name} is no cached result.", fix="Invalidate the tool's cache.") from error
-    if schema > SCHEMA:
+    if is_newer:
         raise SchemaTooNew(f"record {name} has schema {schema}.", fix="Upgrade outlive on this worker.")
     return Cached(parameters, generation, stored_at, size, found, blob, digest)
 

@@ -18,7 +18,7 @@ def entries_of(content: bytes) -> Iterator[dict[str, Any]]:
             continue
         try:
             entry = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Corrupt(
                 f"transcript line {number} is not JSON ({error}).", fix="Rewind to an older version."
             ) from error

@@ -109,7 +109,7 @@ def decode_note(note: bytes) -> TreeState | None:
             windows=windows_from_json(fields["on_disk"]),
             absent=tuple(fields["absent"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, Corrupt):
+    except (ValueError, KeyError, TypeError, AttributeError, Corrupt, RecursionError):
         return None
 
 

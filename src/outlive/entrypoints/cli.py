@@ -25,6 +25,7 @@ from outlive.entrypoints.commands.aws_webhook import aws_webhook
 from outlive.entrypoints.commands.cache_invalidate import cache_invalidate
 from outlive.entrypoints.commands.cache_stats import cache_stats
 from outlive.entrypoints.commands.chat import chat
+from outlive.entrypoints.commands.conformance import conformance
 from outlive.entrypoints.commands.cost import cost
 from outlive.entrypoints.commands.demo import demo
 from outlive.entrypoints.commands.doctor import doctor
@@ -128,6 +129,7 @@ COMMANDS: Commands = {
     "worker": worker,
     "serve": serve,
     "doctor": doctor,
+    "conformance": conformance,
     "sweep": sweep,
     "cost": cost,
     "usage": usage,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -21,6 +21,11 @@ def needs(capability: str) -> Callable[[Test], Test]:
         return test
 
     return mark
+
+
+def needed_by(test: Callable[..., Any]) -> Sequence[str]:
+    """The capabilities that a contract test needs; none for most."""
+    return tuple(getattr(test, _NEEDS, ()))
 
 
 class Contract:
@@ -47,7 +52,7 @@ class Contract:
     @pytest.fixture(autouse=True)
     def declared_gap(self, request: pytest.FixtureRequest) -> None:
         """Skip, with the declared reason, a test that needs what the backend lacks."""
-        for capability in getattr(request.function, _NEEDS, ()):
+        for capability in needed_by(request.function):
             if capability in self.lacks:
                 pytest.skip(f"lacks {capability}: {self.lacks[capability]}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, cast
@@ -161,10 +162,10 @@ async def _from_cookie(api: Api, cookie: str) -> tuple[ApiKey | None, str] | Non
     if found is None:
         return None
     if not found.key_id:
-        is_current = api.token is not None and digest_of(api.token) == found.proof
+        is_current = api.token is not None and hmac.compare_digest(digest_of(api.token), found.proof)
         return (None, found.proof) if is_current else None
     key = await key_of_id(api.app.beside, found.key_id)
-    return (key, found.proof) if key and key.digest == found.proof else None
+    return (key, found.proof) if key and hmac.compare_digest(key.digest, found.proof) else None
 
 
 def _is_same_origin(request: Request) -> bool:

@@ -32,6 +32,8 @@ async def append(parts: StoreParts, session: StoredSession, batch: Batch) -> Non
         session.failed = queued
         why = f"{error} The entries are kept in memory and stored with the next ones."
         raise Unavailable(why, original=error) from error
+    except LeaseLost:  # nothing of it waits any more: the same batch again, after a load, is a new one
+        raise
     except BaseException:  # cancelled as well: the caller has heard of no success, so it may come again
         session.failed = queued
         raise
@@ -79,7 +81,7 @@ async def flush_backlog(parts: StoreParts, session: StoredSession) -> None:
             if await _flush(parts, session):
                 return
     except LeaseLost:
-        session.refused = True
+        session.refused, session.failed = True, None
         session.backlog.clear()
         session.doubts.clear()
         raise

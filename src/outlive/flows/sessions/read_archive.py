@@ -199,7 +199,7 @@ def _as_listed(path: str, file: NewFile, face: Mapping[str, Any]) -> NewFile:
 def _parsed(name: str, content: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Corrupt(f"{name} is not JSON ({error}).", fix="Export it again.") from error
     if not isinstance(value, dict):
         raise Corrupt(f"{name} is not a JSON object.", fix="Export it again.")

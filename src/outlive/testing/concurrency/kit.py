@@ -38,6 +38,7 @@ CHECKS: Sequence[Check] = (
 async def run_kit(subject: Subject, name: str = "store", checks: Sequence[Check] = CHECKS) -> Report:
     """Ask everything, one check after the other; sessions made on the way are deleted where the store can do that."""
     made: list[Key] = []
+    await subject.open()  # a factory that makes nothing is its owner's error, not a verdict
     watched = _Remembering(subject, made)
     try:
         verdicts = [await _ask(check, watched.subject) for check in checks]
@@ -74,12 +75,12 @@ class _Handle:
 
 
 async def _clean(subject: Subject, made: Sequence[Key]) -> None:
-    store = await subject.open()
+    store = await subject.open() if made else None
     if not hasattr(store, "delete"):
         return
     for key in made:
         with suppress(Exception):  # a store that cannot delete has been told so by its verdict
-            await store.delete(key)
+            await store.delete(key)  # type: ignore[union-attr]
 
 
 async def _ask(check: Check, subject: Subject) -> Verdict:

@@ -1,0 +1,1 @@
+"""`outlive conformance`: what it is aimed at, and what it asks."""
