@@ -15,11 +15,18 @@ pytestmark = pytest.mark.cli
 expect.set_options(timeout=30_000)
 
 PAGES = {
-    "sessions": "[data-row]", "sessions/ada": ".turn", "sessions/ada/trace": ".timeline rect",
-    "sessions/ada/state": "pre", "sessions/ada/versions": ".versions", "sessions/ada/cost": ".chart",
-    "sessions/ada/about": ".facts", "approvals": ".approval, .empty", "usage": ".chart", "queue": ".numbers",
+    "sessions": "[data-row]",
+    "sessions/ada": ".turn",
+    "sessions/ada/trace": ".timeline rect",
+    "sessions/ada/state": "pre",
+    "sessions/ada/versions": ".versions",
+    "sessions/ada/cost": ".chart",
+    "sessions/ada/about": ".facts",
+    "approvals": ".approval, .empty",
+    "usage": ".chart",
+    "queue": ".numbers",
     "schedules": ".add",
-}  # fmt: skip
+}
 """Path -> what is there once it is shown."""
 LOOKS = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
