@@ -8,6 +8,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -82,19 +83,19 @@ async def test_a_warm_producer_answers_within_a_second(producer: Function) -> No
 @pytest.mark.parametrize(
     ("event", "status"),
     [
-        (request(secret="another secret here"), 401),
+        (partial(request, secret="another secret here"), 401),
         ({"headers": {}, "body": None}, 401),
         ({}, 401),
-        (request(text=" "), 400),
-        (request(message_id=""), 400),
-        (request(text="x" * 200_000), 413),
+        (partial(request, text=" "), 400),
+        (partial(request, message_id=""), 400),
+        (partial(request, text="x" * 200_000), 413),
         ({"headers": {}, "body": "%", "isBase64Encoded": True}, 400),
     ],
     ids=["forged", "unsigned", "no request", "empty", "without id", "too large", "not base64"],
 )
 async def test_what_cannot_be_taken_is_refused(producer: Function, queue: SqsQueue, event: Any, status: int) -> None:
     """A forged, broken or too large request is answered 4xx, says why, and nothing is queued."""
-    answer = producer.invoke(event).value
+    answer = producer.invoke(event() if callable(event) else event).value  # signed now: signatures grow old
     assert answer["statusCode"] == status
     assert json.loads(answer["body"])["error"]
     assert await nothing(queue)
