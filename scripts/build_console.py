@@ -26,8 +26,18 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         return 1 if wrong else 0
     for command in (["npm", "ci"], ["npm", "run", "check"], ["npm", "run", "build"]):
         subprocess.run(command, cwd=root / SOURCES, check=True)
+    (root / BUILT / "licenses.txt").write_text(licenses(root / SOURCES))
     (root / BUILT / NOTE).write_text(json.dumps(digests(root), indent=2) + "\n")
     return 0
+
+
+def licenses(folder: Path) -> str:
+    """The licences of the libraries that are in the script: they ask to go with it."""
+    named = json.loads((folder / "package.json").read_text())["dependencies"]
+    found = [(name, sorted((folder / "node_modules" / name).glob("LICENSE*"))) for name in sorted(named)]
+    if lacking := [name for name, files in found if not files]:
+        raise FileNotFoundError(f"no licence file in {', '.join(lacking)}")
+    return "\n\n".join(f"=== {name}\n\n{files[0].read_text().strip()}" for name, files in found) + "\n"
 
 
 def check(root: Path) -> list[str]:

@@ -62,8 +62,16 @@ class Served:
             for text in wanted:
                 self.ask("POST", f"/v1/sessions/{session}/messages?wait=0", {"text": text})
         for session, wanted in texts.items():
-            until(lambda: self.ask("GET", f"/v1/sessions?user={session}")["sessions"][0]["turns"] == len(wanted))  # noqa: B023
-            until(lambda: not self.ask("GET", f"/v1/sessions/{session}/status")["running"])  # noqa: B023
+            self.wait_for(session, len(wanted))
+
+    def wait_for(self, session: str, turns: int) -> None:
+        """Until so many turns are committed, and none runs."""
+
+        def is_answered() -> bool:
+            lines = self.ask("GET", f"/v1/sessions?user={session}")["sessions"]
+            return bool(lines) and lines[0]["turns"] == turns and lines[0]["held_until"] is None
+
+        until(is_answered)
 
 
 def until(is_so: Callable[[], bool]) -> None:

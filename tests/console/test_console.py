@@ -125,6 +125,7 @@ def test_a_dead_letter_is_sent_again(window, served) -> None:
     window.shoot("queue")
     page.get_by_role("button", name="Send again: My name is Grace").click()
     expect(page.get_by_text("No message was given up.")).to_be_visible()
+    served.wait_for("grace", turns=1)
     window.open("sessions/grace")
     expect(page.locator(".turn")).to_contain_text("your name is Grace")
 

@@ -158,6 +158,7 @@ function useTurns(session: string, isThere: boolean) {
   }, [session, before]);
 
   const refresh = useCallback(async (result: Result) => {
+    setError(undefined);
     if (result.turn <= last.current) return;
     const bare: Story = { result, steps: [], remembered: true };
     const found = await get<Transcript>(of(session, "/transcript?limit=5")).catch(() => null);
