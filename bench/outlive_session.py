@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +163,8 @@ async def _note(
 
 def read_history(root: Path) -> History:
     """The conversation in a restored tree, every line parsed."""
-    lines = StringIO((root / TRANSCRIPT).read_text(encoding="utf-8"))
-    entries = [json.loads(line) for line in lines]
+    lines = (root / TRANSCRIPT).read_text(encoding="utf-8").rstrip("\n")
+    entries = json.loads(f"[{lines.replace(chr(10), ',')}]")  # in one go: the parser is called once, not per line
     return History.of(_text(entry["message"]["content"]) for entry in entries)
 
 

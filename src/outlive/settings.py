@@ -117,6 +117,9 @@ class Settings(ChannelSettings):
     )
     on_crash: Literal["continue", "rerun"] = Field("continue", description="What becomes of a dead worker's turn.")
     max_packs: int = Field(4, ge=2, le=64, description="Live packs per session: requests of a cold start.")
+    hydration: Literal["window", "full"] = Field(
+        "window", description="What a resume on another machine brings: what the model needs since the last compaction."
+    )
     keep_versions: int = Field(50, ge=1, le=100_000, description="How far back fork, rewind and diff reach.")
     keep_audit_days: float | None = Field(None, gt=0, description="Days the audit log is kept; empty: for ever.")
     keep_transcript_days: float | None = Field(

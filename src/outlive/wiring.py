@@ -260,6 +260,7 @@ def _policy(settings: Settings) -> Policy:
         flush_seconds=settings.flush_seconds,
         on_crash=CrashPolicy(settings.on_crash),
         max_packs=settings.max_packs,
+        hydration=settings.hydration,
         keep_versions=settings.keep_versions,
         visibility_seconds=settings.visibility_seconds,
         grace_seconds=settings.grace_seconds,

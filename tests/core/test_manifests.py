@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,7 +33,9 @@ from outlive.errors import Corrupt
 PACKS = [pack_name(version, 1, 1) for version in range(1, 5)]
 OLD, NEW = PACKS[:2]
 
-TEXTS = st.text(st.characters(), min_size=1, max_size=8)
+LONE = "[\ud800-\udbff](?=[\udc00-\udfff])"
+"""A high surrogate in front of a low one: no file name has that, and JSON reads the two as one character."""
+TEXTS = st.text(st.characters(), min_size=1, max_size=8).filter(lambda text: not re.search(LONE, text))
 MODES = st.integers(0, 0o777)
 NUMBERS = st.integers(0, 2**40)
 CHUNKS = st.lists(st.builds(Chunk, st.sampled_from(PACKS), NUMBERS, st.integers(1, 2**40)), max_size=4).map(tuple)

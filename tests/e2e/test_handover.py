@@ -13,12 +13,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from outlive.agents.claude import ClaudeAgent
+from outlive.agents.models import ModelSettings
+from outlive.agents.options import CliOptions
+from outlive.agents.profiles import Profiles
 from outlive.agents.workspace import DiskWorkspaces
 from outlive.flows.run_turn import Turn, run_turn
 from outlive.flows.turn.hand_over import HandedOver
 from outlive.protocols import AgentEvent, ToolFinished
 from outlive.testing.scripted_model import ScriptedModel, script
 from tests.agents.watching import gone, until
+from tests.e2e.scenarios import COMPACTION
 from tests.e2e.test_hosts import Hosts
 
 pytestmark = pytest.mark.cli
@@ -40,7 +45,7 @@ class ShortLived(Hosts):
         engine = replace(self.world.worker("any"), agent=self.agent, workspaces=DiskWorkspaces(self.host))
         deadline = self.world.clock.now() + TIME
         outcome = await run_turn(
-            engine, self.world.message(text, "m1"), on_event=self._end_after_a_tool, deadline=deadline
+            engine, self.world.message(text, "long"), on_event=self._end_after_a_tool, deadline=deadline
         )
         assert isinstance(outcome, Turn | HandedOver)
         assert gone(str(self.host), seconds=5)
@@ -64,6 +69,29 @@ async def hosts(tmp_path: Path):
         found = ShortLived(tmp_path, model)
         yield found
         await found.agent.close()
+
+
+async def test_a_turn_is_finished_on_the_window_it_began_with(tmp_path: Path) -> None:
+    """After a compaction a turn is handed over from a host with a window to another one, which finishes it."""
+    async with ScriptedModel() as model:
+        hosts = ShortLived(tmp_path, model)
+        patient, hosts.written = hosts.agent, 9
+        hosts.agent = ClaudeAgent(
+            ModelSettings("scripted", base_url=model.url), Profiles(), options=CliOptions(**COMPACTION.options)
+        )
+        for text in COMPACTION.turns[:2]:
+            await hosts.turn(text)
+        await hosts.agent.close()
+        hosts.agent, hosts.written = patient, 0  # it does not compact in the turn itself
+        outcomes = [await hosts.invocation(STEPS)]
+        while not isinstance(outcomes[-1], Turn):
+            outcomes.append(await hosts.invocation(STEPS))
+        await hosts.agent.close()
+    found = [next(step.found for step in each.trace.steps if step.name == "hydrate") for each in outcomes]
+    assert isinstance(outcomes[0], HandedOver)
+    assert all("left out" in each for each in found), found
+    assert (outcomes[-1].how, outcomes[-1].line.reply, outcomes[-1].after) == ("continued", "done", 3)
+    assert sorted(set((hosts.host_root() / "work/log.txt").read_text().split())) == ["1", "2", "3"]
 
 
 def _said(body: Mapping[str, Any]) -> list[str]:

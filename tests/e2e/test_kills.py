@@ -79,8 +79,8 @@ class Machine:
 
     def forget_trees(self) -> None:
         """As on a machine that has never seen the sessions."""
-        for tree in (self.base / "host").iterdir():
-            shutil.rmtree(tree)
+        for path in (self.base / "host").iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def close(self) -> None:
         """End what is left."""

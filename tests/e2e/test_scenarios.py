@@ -43,6 +43,7 @@ async def _play(scenario: Scenario, base: Path) -> Played:
         finally:
             await stayed.leave()
         moved = Hosts(base, model, profiles=profiles, warm=True, **scenario.options)
+        moved.worker = lambda: moved.world.worker("any", hydration="full")  # for windows: test_window.py
         try:
             replies = [(await moved.turn(text)).line.reply for text in scenario.turns]
         finally:

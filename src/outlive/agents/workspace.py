@@ -189,6 +189,18 @@ def make_folders(root: Path, owner: int | None = None) -> None:
             os.chown(root / name, owner, owner, follow_symlinks=False)
 
 
+def _is_new(root: Path) -> bool:
+    """Whether there is nothing but the folders of an empty tree, as they were made."""
+    found = list(os.scandir(root))
+    return all(
+        entry.name in FOLDERS
+        and entry.is_dir(follow_symlinks=False)
+        and stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) == 0o700
+        and not os.listdir(entry.path)
+        for entry in found
+    )
+
+
 class DiskWorkspace:
     """Implements `protocols.Workspace`."""
 
@@ -258,7 +270,8 @@ class DiskWorkspace:
 
     def _empty(self) -> None:
         self._remove_note()
-        empty_folder(self.root)
+        if not _is_new(self.root):
+            empty_folder(self.root)
         make_folders(self.root, self._owner)
 
 

@@ -76,3 +76,49 @@ def _take(rest: list[LivePack], absorbed: set[PackName]) -> float:
 def live_packs(sizes: Mapping[PackName, tuple[int, int]], live: Mapping[PackName, int]) -> list[LivePack]:
     """Join `name -> (size, raw)` with the live bytes of each."""
     return [LivePack(name, size, raw, live.get(name, 0)) for name, (size, raw) in sizes.items()]
+
+
+COLD_FROM = 64 * 1024
+"""Raw bytes of history that are worth a pack of their own."""
+HOT_SHARE = 4
+"""A pack of which at most one in this many bytes is still needed by a resume gives those bytes up to the next pack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """What becomes of the packs, where a resume no longer needs all of their bytes."""
+
+    absorbed: set[PackName]
+    """Taken over whole."""
+    parted: set[PackName]
+    """Only what a resume needs is taken out of them."""
+    cold: set[PackName]
+    """Those that a resume does not read, the parted ones included."""
+
+
+def packs_to_absorb_apart(
+    packs: Sequence[LivePack], cold: Mapping[PackName, int], new_size: float, *, limit: int
+) -> Parting:
+    """The same, with packs that a resume reads and packs of history counted apart, `limit` of each.
+
+    `cold`: how many live raw bytes of each pack are history. What is history stays out of the packs that a resume
+    reads, so that those depend on what it needs, not on how long the session is.
+    """
+    frozen = {pack.name for pack in packs if pack.live and cold.get(pack.name) == pack.live}
+    parted = {pack.name for pack in packs if pack.name not in frozen and _is_mostly_cold(pack, cold.get(pack.name, 0))}
+    apart = frozen | parted
+    warm = [pack for pack in packs if pack.name not in apart]
+    moved = sum(_compressed(pack, pack.live - cold[pack.name]) for pack in packs if pack.name in parted)
+    absorbed = packs_to_absorb(warm, new_size + moved, limit=limit)
+    if len(apart) > limit:
+        history = [LivePack(pack.name, pack.size, pack.raw, cold[pack.name]) for pack in packs if pack.name in apart]
+        absorbed |= packs_to_absorb(history, new_size, limit=limit + 1)
+    return Parting(absorbed, parted - absorbed, apart - absorbed)
+
+
+def _is_mostly_cold(pack: LivePack, cold: int) -> bool:
+    return cold >= COLD_FROM and (pack.live - cold) * HOT_SHARE <= pack.live
+
+
+def _compressed(pack: LivePack, raw: int) -> float:
+    return pack.size * raw / pack.raw if pack.raw else 0.0

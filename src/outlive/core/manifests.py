@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outlive.core.packs import PackName, PackRef
@@ -14,6 +14,7 @@ FILE = "file"
 LINK = "link"
 DIR = "dir"
 KINDS = (APPEND, FILE, LINK, DIR)
+_SHARED, _COLD = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,30 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a grown file that is still needed: all from `boundary` on, and a few lines before it."""
+
+    boundary: int
+    kept: tuple[tuple[int, int], ...] = ()
+    """Start and end of each run of bytes before it, in order."""
+    aside: tuple[str, ...] = ()
+    """Paths of files that nothing in the window refers to."""
+
+    @property
+    def skipped(self) -> int:
+        """Bytes before the boundary that are not needed."""
+        return self.boundary - sum(end - start for start, end in self.kept)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """path -> entry, and the packs the entries lie in."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     packs: tuple[PackRef, ...] = ()
     """Live packs, oldest first."""
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    """path -> what a resume needs of it; whole where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +131,37 @@ def apply_index(index: Mapping[str, Any], base: Mapping[str, Entry], packs: Sequ
 
 def refs_json(refs: Iterable[PackRef]) -> list[list[Any]]:
     """Pack references as JSON."""
-    return [[ref.name, ref.size, ref.digest, ref.raw, int(ref.shared)] for ref in refs]
+    return [[ref.name, ref.size, ref.digest, ref.raw, ref.shared * _SHARED | ref.cold * _COLD] for ref in refs]
 
 
 def refs_from_json(value: Iterable[Sequence[Any]]) -> tuple[PackRef, ...]:
     """Pack references back from JSON."""
-    return tuple(PackRef(PackName(name), size, digest, raw, bool(shared)) for name, size, digest, raw, shared in value)
+    return tuple(
+        PackRef(PackName(name), size, digest, raw, bool(flags & _SHARED), bool(flags & _COLD))
+        for name, size, digest, raw, flags in value
+    )
+
+
+def windows_json(windows: Mapping[str, Window]) -> dict[str, list[Any]]:
+    """Windows as JSON."""
+    return {path: [each.boundary, each.kept, each.aside] for path, each in sorted(windows.items())}
+
+
+def windows_from_json(value: Mapping[str, Sequence[Any]]) -> dict[str, Window]:
+    """Windows back from JSON."""
+    return {
+        path: Window(boundary, tuple((start, end) for start, end in kept), tuple(aside))
+        for path, (boundary, kept, aside) in value.items()
+    }
+
+
+def windows_within(windows: Mapping[str, Window], entries: Mapping[str, Entry]) -> dict[str, Window]:
+    """The windows of files that these entries have, without the files beside them that are gone."""
+    return {
+        path: replace(window, aside=tuple(each for each in window.aside if each in entries))
+        for path, window in windows.items()
+        if path in entries and entries[path].kind == APPEND and window.boundary <= entries[path].size
+    }
 
 
 def _entry_json(entry: Entry, packs: Sequence[PackName]) -> list[Any]:

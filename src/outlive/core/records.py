@@ -140,7 +140,7 @@ class FileContent:
     path: str
     kind: str
     mode: int
-    parts: Sequence[bytes] = ()
+    parts: Sequence[bytes | memoryview] = ()
     target: str = ""
     append: bool = False
     """Add the parts behind what is there, instead of replacing it."""

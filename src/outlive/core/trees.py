@@ -14,11 +14,15 @@ from outlive.core.manifests import (
     Chunk,
     Entry,
     Manifest,
+    Window,
     apply_index,
     delta_index,
     full_index,
     refs_from_json,
     refs_json,
+    windows_from_json,
+    windows_json,
+    windows_within,
     with_chunk,
 )
 from outlive.core.packs import PackName, PackRef
@@ -44,6 +48,10 @@ class TreeState:
     """path -> the file's stamp when its content was last known."""
     tails: Mapping[str, str] = field(default_factory=dict)
     """path -> digest of the last `TAIL_BYTES` of an append-only file."""
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    """path -> which part of it is on disk, where that is not all."""
+    absent: tuple[str, ...] = ()
+    """Paths of the manifest that were left in their packs."""
 
     @property
     def last_pack(self) -> PackName | None:
@@ -71,6 +79,9 @@ def encode_note(state: TreeState) -> bytes:
             "entries": full_index(state.manifest.entries, names)["files"],
             "stamps": dict(state.stamps),
             "tails": dict(state.tails),
+            "windows": windows_json(state.manifest.windows),
+            "on_disk": windows_json(state.windows),
+            "absent": state.absent,
         },
         separators=(",", ":"),
     ).encode()
@@ -88,11 +99,15 @@ def decode_note(note: bytes) -> TreeState | None:
         return TreeState(
             session_id=fields["session_id"],
             version=fields["version"],
-            manifest=Manifest(apply_index({"files": fields["entries"]}, {}, names), refs),
+            manifest=Manifest(
+                apply_index({"files": fields["entries"]}, {}, names), refs, windows_from_json(fields["windows"])
+            ),
             base=fields["base"],
             base_entries=apply_index({"files": fields["base_entries"]}, {}, fields["base_names"]),
             stamps=fields["stamps"],
             tails=fields["tails"],
+            windows=windows_from_json(fields["on_disk"]),
+            absent=tuple(fields["absent"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, Corrupt):
         return None
@@ -105,6 +120,8 @@ class PackDraft:
         """Start from the entries of the version before."""
         self.name = name
         self.entries = dict(entries)
+        self.windows: dict[str, Window] = {}
+        """Of the entries, where something is known of what is needed."""
         self._by_digest = {e.digest: e.chunks for e in self.entries.values() if e.digest}
         self._parts: list[bytes] = []
         self._size = 0
@@ -173,7 +190,9 @@ def index_of(
     `live` are the older packs that stay; a full manifest is written when the last one's pack goes or much has changed.
     """
     names = [*(ref.name for ref in live), draft.name]
-    packs = {"packs": refs_json(live)}
+    packs: dict[str, Any] = {"packs": refs_json(live)}
+    if windows := windows_within(draft.windows, draft.entries):
+        packs["windows"] = windows_json(windows)
     if state.base is not None and state.base in names:
         delta = delta_index(state.base_entries, draft.entries, names)
         if (len(delta["files"]) + len(delta.get("gone", ()))) * FULL_SHARE <= len(draft.entries) + FULL_SHARE:

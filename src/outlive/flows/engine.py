@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from outlive.core.compaction import DEFAULT_LIMIT
 from outlive.core.controls import WhileBusy
@@ -45,6 +46,8 @@ class Policy:
     on_crash: CrashPolicy = CrashPolicy.CONTINUE
     max_packs: int = DEFAULT_LIMIT
     """Live packs of a session, and so the requests of a cold start."""
+    hydration: Literal["window", "full"] = "window"
+    """What a resume brings to a machine without the tree: what the model needs, or everything."""
     keep_versions: int = 50
     """How many versions back fork, rewind and diff reach."""
     visibility_seconds: float = 30.0

@@ -31,7 +31,7 @@ from outlive.flows.turn.hydrate_tree import UP_TO_DATE, hydrate_tree
 from outlive.flows.turn.keep_debug import debug_kept
 from outlive.flows.turn.keep_trace import keep_trace
 from outlive.flows.turn.live_text import shown_live
-from outlive.flows.turn.read_ledger import read_line
+from outlive.flows.turn.read_ledger import read_ledger, read_line
 from outlive.flows.turn.recall_facts import recall_facts
 from outlive.flows.turn.send_file import send_file
 from outlive.flows.turn.share_memory import SharedMemory
@@ -39,6 +39,7 @@ from outlive.flows.turn.track_task import TrackedTask, tracked
 from outlive.flows.turn.turn_tools import TurnTools
 from outlive.flows.turn.watch_stop import Halt, halted_when_told, stopped_by
 from outlive.flows.turn.watch_turn import as_begun, watched
+from outlive.flows.turn.windowed_workspace import windowed
 from outlive.protocols import AgentTurn, OnEvent, SessionSeen, ToolFinished, TurnDone, Workspace
 
 
@@ -213,19 +214,26 @@ async def _run(
     await engine.agent.drop(workspace.root, unless=None if flush else lease.head.tree)
     with trace.step("hydrate") as step, hot_reads() as reads:
         ref = flush.ref if flush else None
-        tree = await asked.deadline.cut(hydrate_tree(engine, stores, lease.head, workspace, flush=ref))
+        text = whole_text(asked.inbound)
+        tree = await asked.deadline.cut(hydrate_tree(engine, stores, lease.head, workspace, flush=ref, asked=text))
         if tree is None:
             return HandedOver(lease.head.session_id, 0, trace)
-        step.found = f"{tree.how}, packs: {tree.packs_read}, {tree.bytes_read:,} bytes{reads}"
-    if search and (line := find_message(await workspace.read(PATH), asked.inbound.message_id)):
-        return line, "repeat"
+        step.found = f"{tree}{reads}"
+    if search:
+        # of a long ledger only the end may be on disk
+        is_whole = PATH not in tree.state.windows
+        ledger = await workspace.read(PATH) if is_whole else await read_ledger(engine, stores, lease.head)
+        if line := find_message(ledger, asked.inbound.message_id):
+            return line, "repeat"
     await workspace.mark_dirty()
     memory = SharedMemory(engine, stores, lease.head.profile) if engine.policy.memory else None
     if memory is not None:
         with trace.step("memory") as step:
             step.found = await memory.take(workspace)
+    whole = windowed(workspace, tree.state.windows)
     checked = {} if flush else tree.state.manifest.entries  # a dead worker's flush has been checked by nobody
-    turn = TurnOnDisk(engine, stores, lease, asked.inbound, workspace, tree.state, checked)
+    turn = TurnOnDisk(engine, stores, lease, asked.inbound, whole, tree.state, checked)
+    turn.packs = tree.reader
     is_untouched = tree.how == UP_TO_DATE and not (memory and memory.brought)
     turn.tree = lease.head.tree if is_untouched else ""
     turn.agent_session_id = flush.agent_session_id if flush else lease.head.agent_session_id

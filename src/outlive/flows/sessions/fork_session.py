@@ -91,7 +91,7 @@ async def _fill(engine: Engine, stores: TenantStores, source: Head, found: Versi
         "agent_session_id": found.agent_session_id,
         "from": {"session": source.session_id, "version": found.number},
     }
-    packs = await store_tree(engine, stores, lease.head.session_id, entries, pack, labels=labels)
+    packs = await store_tree(engine, stores, lease.head.session_id, entries, pack, windows=tree.windows, labels=labels)
     await copy_messages(engine, stores, source.session_id, lease.head.session_id)
     answered = _answered(source, found)
     turns = answered[-1].turn if answered else await _turns(engine, stores, source, found)

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from outlive.core.compaction import live_packs, packs_to_absorb
+from outlive.core.compaction import live_packs, packs_to_absorb_apart
 from outlive.core.keys import SessionId
 from outlive.core.ledger import PATH
 from outlive.core.manifests import Entry, Manifest, live_bytes
 from outlive.core.packs import PackRef
 from outlive.core.sessions import Head
+from outlive.core.windows import cold_bytes
 from outlive.errors import Corrupt, NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.sessions.walk_damaged import find_readable, salvage_ledger
@@ -98,7 +99,7 @@ def _with_todays_conversation(found: Version, newest: Version) -> Version:
     kept = {path: entry for path, entry in newest.tree.entries.items() if not path.startswith(WORK)}
     taken = {path: entry for path, entry in found.tree.entries.items() if path.startswith(WORK)}
     refs = {ref.name: ref for ref in (*found.tree.packs, *newest.tree.packs)}
-    tree = Manifest(kept | taken, tuple(refs.values()))
+    tree = Manifest(kept | taken, tuple(refs.values()), newest.tree.windows)
     return replace(found, tree=tree, agent_session_id=newest.agent_session_id)
 
 
@@ -123,7 +124,9 @@ async def _write(
         "agent_session_id": found.agent_session_id,
         "from": {"session": session_id, "version": found.number},
     }
-    return await store_tree(engine, stores, session_id, moved, pack, older=older, labels=labels)
+    return await store_tree(
+        engine, stores, session_id, moved, pack, older=older, windows=found.tree.windows, labels=labels
+    )
 
 
 async def _verify(engine: Engine, stores: TenantStores, session_id: SessionId, refs: Sequence[PackRef]) -> None:
@@ -140,8 +143,9 @@ def _stays(engine: Engine, head: Head, found: Version, entries: dict[str, Entry]
     copied = sum(used[ref.name] for ref in found.tree.packs if ref.name in used and ref.name not in names)
     sizes = {ref.name: (ref.size, ref.raw) for ref in live}
     limit = engine.policy.max_packs - any(ref.shared for ref in live)  # its dictionary is one more object to read
-    absorbed = packs_to_absorb(live_packs(sizes, used), copied / COMPRESSION, limit=limit)
-    return tuple(ref for ref in live if ref.name not in absorbed)
+    cold = cold_bytes(entries, found.tree.windows) if engine.policy.hydration == "window" else {}
+    parting = packs_to_absorb_apart(live_packs(sizes, used), cold, copied / COMPRESSION, limit=limit)
+    return tuple(ref for ref in live if ref.name not in parting.absorbed)
 
 
 def _rewound(engine: Engine, lease: Lease, found: Version, packs: tuple[PackRef, ...]) -> Head:

@@ -8,7 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outlive.core.keys import SessionId, pack_prefix
-from outlive.core.manifests import APPEND, FILE, Chunk, Entry, full_index, located_chunks, refs_json, with_chunk
+from outlive.core.manifests import (
+    APPEND,
+    FILE,
+    Chunk,
+    Entry,
+    Window,
+    full_index,
+    located_chunks,
+    refs_json,
+    windows_json,
+    windows_within,
+    with_chunk,
+)
 from outlive.core.packs import Pack, PackName, PackRef, Part, encode_parts, pack_ref
 from outlive.core.trees import content_digest
 from outlive.errors import Corrupt
@@ -113,11 +125,17 @@ async def store_tree(
     pack: PackParts,
     *,
     older: Collection[PackRef] = (),
+    windows: Mapping[str, Window] | None = None,
     labels: Mapping[str, Any],
 ) -> tuple[PackRef, ...]:
-    """Write the pack with the whole manifest in it, and return the live packs: `older`, then the new one."""
+    """Write the pack with the whole manifest in it, and return the live packs: `older`, then the new one.
+
+    `windows` are those of the tree that the entries come from; they are places in files, wherever the bytes lie.
+    """
     names = [*(ref.name for ref in older), pack.name]
-    index = {"session": session_id, **labels, "packs": refs_json(older), **full_index(entries, names)}
+    kept = windows_within(windows or {}, entries)
+    told = {"windows": windows_json(kept)} if kept else {}
+    index = {"session": session_id, **labels, **told, "packs": refs_json(older), **full_index(entries, names)}
     encoded = await asyncio.to_thread(encode_parts, index, pack.parts)
     await put_once(stores.objects, pack_prefix(session_id) + pack.name, encoded, engine.clock)
     return (*older, pack_ref(pack.name, encoded, pack.size))

@@ -8,17 +8,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from outlive.core.boilerplate import is_stored
-from outlive.core.compaction import live_packs, packs_to_absorb
+from outlive.core.compaction import live_packs, packs_to_absorb_apart
 from outlive.core.keys import pack_prefix
-from outlive.core.manifests import APPEND, FILE, Chunk, Entry, Manifest, live_bytes, with_chunk
+from outlive.core.manifests import (
+    APPEND,
+    FILE,
+    Chunk,
+    Entry,
+    Manifest,
+    Window,
+    live_bytes,
+    windows_within,
+    with_chunk,
+)
 from outlive.core.packs import Dictionary, PackName, PackRef, encode_pack, pack_ref
 from outlive.core.trees import PackDraft, TreeState, content_digest, index_of
-from outlive.errors import NotFound
+from outlive.core.windows import MARKER, chunks_between, cold_bytes, parted, spans_of
+from outlive.errors import NotFound, Unavailable
+from outlive.flows.engine import Policy
 from outlive.flows.retry import put_once
 from outlive.flows.turn.hydrate_tree import tail_digest
-from outlive.flows.turn.read_packs import THREAD_FROM
+from outlive.flows.turn.note_window import note_window
+from outlive.flows.turn.read_packs import THREAD_FROM, PackReader
 from outlive.protocols import Clock, FileStat, Objects, Workspace
 
+OPENING_BYTES = 4096
+"""Of the line a window begins with; its mark comes early in it."""
 COMPRESSION = 4
 """How much smaller new bytes are guessed to get, when it is decided which packs to take over."""
 
@@ -42,7 +57,8 @@ async def look(state: TreeState, workspace: Workspace, name: PackName, *, whole_
     """
     stats = sorted(await workspace.scan(), key=lambda stat: stat.kind != APPEND)
     draft = PackDraft(name, state.manifest.entries)
-    seen = {stat.path for stat in stats}
+    draft.windows = dict(state.manifest.windows)
+    seen = {*state.absent, *(stat.path for stat in stats)}
     draft.drop([path for path in state.manifest.entries if path not in seen])
     taken = [await _take_if_there(stat, state, workspace, draft, whole_lines=whole_lines) for stat in stats]
     changed = draft.entries != dict(state.manifest.entries)
@@ -64,6 +80,8 @@ async def _take_if_there(
 
 async def _take(stat: FileStat, state: TreeState, workspace: Workspace, draft: PackDraft, *, whole_lines: bool) -> None:
     old = state.manifest.entries.get(stat.path)
+    if stat.path in state.absent and stat.kind == APPEND:
+        raise _out_of_window(stat.path)
     if old is not None and old.kind != stat.kind:
         draft.drop([stat.path])
         old = None
@@ -86,54 +104,120 @@ async def _take_growth(
     is_longer = known <= stat.size
     kept = old.chunks if old is not None and is_longer and await _tail_holds(stat.path, known, state, workspace) else ()
     start = known if kept else 0
+    if old is not None and not kept and stat.path in state.windows:
+        kept, start = await _before_window(stat, old, state.windows[stat.path], workspace)
     content = await workspace.read(stat.path, start, stat.size - start)
     if whole_lines:
         content = content[: content.rfind(b"\n") + 1]
     if content or old is None or not kept:
         draft.put_append(stat.path, content, mode=stat.mode, keep=kept)
+        await note_window(draft, state, workspace, stat.path, start, content)
     elif old.mode != stat.mode:
         draft.chmod(stat.path, stat.mode)
 
 
 async def _tail_holds(path: str, size: int, state: TreeState, workspace: Workspace) -> bool:
-    return state.tails.get(path) == await tail_digest(workspace, path, size)
+    return state.tails.get(path) == await tail_digest(workspace, path, size, state.windows.get(path))
+
+
+async def _before_window(
+    stat: FileStat, old: Entry, window: Window, workspace: Workspace
+) -> tuple[tuple[Chunk, ...], int]:
+    """What is not on disk of a file that was rewritten, and where the bytes on disk begin."""
+    opening = await workspace.read(stat.path, window.boundary, OPENING_BYTES)
+    if MARKER not in opening.partition(b"\n")[0]:
+        raise _out_of_window(stat.path)
+    return chunks_between(old, 0, window.boundary), window.boundary
+
+
+def _out_of_window(path: str) -> Unavailable:
+    return Unavailable(
+        f"{path} was written anew, and this machine has only what follows the conversation's last compaction.",
+        fix="Set OUTLIVE_HYDRATION=full; the message is tried again.",
+    )
 
 
 # ------------------------------------------------------------------------------------------- compaction
 
 
-async def absorb(capture: Capture, state: TreeState, workspace: Workspace, limit: int) -> TreeState:
+async def absorb(
+    capture: Capture, state: TreeState, workspace: Workspace, policy: Policy, reader: PackReader
+) -> TreeState:
     """Take the bytes of packs that have become too many, or mostly dead weight, over into this one.
 
-    The bytes come from the tree on disk, so nothing is downloaded for it. Returns the state to seal with: without its
-    manifest base when the base's pack goes.
+    The bytes come from the tree on disk, so nothing is downloaded for it but what is not there. Returns the state to
+    seal with: without its manifest base when the base's pack goes, or is not read any more by a resume.
     """
     draft = capture.draft
-    sizes = {ref.name: (ref.size, ref.raw) for ref in state.manifest.packs}
-    live = live_packs(sizes, live_bytes(draft.entries))
-    shared = any(ref.shared for ref in state.manifest.packs)  # its dictionary is one more object to read
-    doomed = packs_to_absorb(live, draft.size / COMPRESSION, limit=limit - shared)
+    draft.windows = windows_within(draft.windows, draft.entries)
+    refs = state.manifest.packs
+    sizes = {ref.name: (ref.size, ref.raw) for ref in refs}
+    packs = live_packs(sizes, live_bytes(draft.entries))
+    cold = cold_bytes(draft.entries, draft.windows) if policy.hydration == "window" else {}
+    limit = policy.max_packs - any(ref.shared for ref in refs)  # its dictionary is one more object to read
+    parting = packs_to_absorb_apart(packs, cold, draft.size / COMPRESSION, limit=limit)
+    moves = _Moves(parting.absorbed, parting.parted, state, workspace, reader)
     for path, entry in list(draft.entries.items()):
-        if any(chunk.pack in doomed for chunk in entry.chunks):
-            await _rewrite(path, entry, doomed, workspace, draft)
-    return replace(state, base=None) if state.base in doomed else state
+        if any(chunk.pack in moves.touched for chunk in entry.chunks):
+            await _rewrite(path, entry, moves, draft)
+    return replace(state, base=None) if state.base in {*moves.touched, *parting.cold} else state
 
 
-async def _rewrite(path: str, entry: Entry, doomed: set[PackName], workspace: Workspace, draft: PackDraft) -> None:
+@dataclass(frozen=True, slots=True)
+class _Moves:
+    """Which bytes move into the new pack, and where they are read."""
+
+    absorbed: set[PackName]
+    """Packs all of whose bytes move."""
+    parted: set[PackName]
+    """Packs from which only those move that are still needed."""
+    state: TreeState
+    workspace: Workspace
+    reader: PackReader
+
+    @property
+    def touched(self) -> set[PackName]:
+        """All of them."""
+        return self.absorbed | self.parted
+
+    def takes(self, chunk: Chunk, *, is_needed: bool) -> bool:
+        """Whether these bytes move."""
+        return chunk.pack in self.absorbed or (is_needed and chunk.pack in self.parted)
+
+    async def stored(self, chunk: Chunk) -> bytes:
+        """Bytes that are not on disk, from their pack."""
+        packs = await self.reader.fetch([ref for ref in self.state.manifest.packs if ref.name == chunk.pack])
+        return bytes(packs[chunk.pack].data[chunk.offset : chunk.offset + chunk.length])
+
+
+async def _rewrite(path: str, entry: Entry, moves: _Moves, draft: PackDraft) -> None:
+    is_aside = any(path in window.aside for window in draft.windows.values())
     if entry.kind == FILE:
-        content = await workspace.read(path)
-        if content_digest(content) == entry.digest:
-            draft.move_file(path, content, doomed)
-        else:
-            draft.put_file(path, content, mode=entry.mode, digest=content_digest(content))
+        if moves.takes(entry.chunks[0], is_needed=not is_aside):
+            await _rewrite_file(path, entry, moves, draft)
         return
     position, chunks = 0, tuple[Chunk, ...]()
-    for chunk in entry.chunks:
-        moved = chunk.pack in doomed
-        place = draft.add(await workspace.read(path, position, chunk.length)) if moved else chunk
-        chunks = with_chunk(chunks, place)
+    on_disk = spans_of(moves.state.windows.get(path), entry.size) if path not in moves.state.absent else []
+    for chunk, is_needed in parted(entry, draft.windows.get(path), on_disk):
+        if moves.takes(chunk, is_needed=is_needed and not is_aside):
+            is_here = any(start <= position < end for start, end in on_disk)
+            here = moves.workspace.read(path, position, chunk.length) if is_here else moves.stored(chunk)
+            chunks = with_chunk(chunks, draft.add(await here))
+        else:
+            chunks = with_chunk(chunks, chunk)
         position += chunk.length
     draft.replace_chunks(path, chunks)
+
+
+async def _rewrite_file(path: str, entry: Entry, moves: _Moves, draft: PackDraft) -> None:
+    if path in moves.state.absent:
+        draft.move_file(path, b"".join([await moves.stored(chunk) for chunk in entry.chunks]), moves.touched)
+        return
+    content = await moves.workspace.read(path)
+    if content_digest(content) == entry.digest:
+        draft.move_file(path, content, moves.touched)
+    else:
+        draft.put_file(path, content, mode=entry.mode, digest=content_digest(content))
 
 
 # ----------------------------------------------------------------------------------------------- upload
@@ -163,7 +247,13 @@ async def seal(
     """
     draft = capture.draft
     used = live_bytes(draft.entries)
-    live = tuple(ref for ref in state.manifest.packs if used.get(ref.name) or ref.name == state.base)
+    draft.windows = windows_within(draft.windows, draft.entries)
+    cold = cold_bytes(draft.entries, draft.windows)
+    live = tuple(
+        replace(ref, cold=ref.name in cold and cold[ref.name] == used.get(ref.name))
+        for ref in state.manifest.packs
+        if used.get(ref.name) or ref.name == state.base
+    )
     index, base, base_entries = index_of(draft, state, live)
     if base == draft.name:
         live = tuple(ref for ref in live if used.get(ref.name))
@@ -173,9 +263,12 @@ async def seal(
     await put_once(objects, pack_prefix(state.session_id) + draft.name, encoded, clock)
     shared = dictionary is not None and is_stored(dictionary.digest)
     ref = pack_ref(draft.name, encoded, len(data), shared=shared)
-    manifest = Manifest(draft.entries, (*live, ref))
+    manifest = Manifest(draft.entries, (*live, ref), draft.windows)
     tails = await _tails(draft, state, workspace)
-    sealed = TreeState(state.session_id, state.version, manifest, base, base_entries, capture.stamps, tails)
+    on_disk = {path: window for path, window in state.windows.items() if path in draft.entries}
+    absent = tuple(path for path in state.absent if path in draft.entries and path not in capture.stamps)
+    as_stored = manifest, base, base_entries
+    sealed = TreeState(state.session_id, state.version, *as_stored, capture.stamps, tails, on_disk, absent)
     return Sealed(ref, sealed)
 
 
@@ -189,8 +282,12 @@ async def _encode(index: Mapping[str, Any], data: bytes, dictionary: Dictionary 
 async def _tails(draft: PackDraft, state: TreeState, workspace: Workspace) -> Mapping[str, str]:
     tails: dict[str, str] = {}
     for path, entry in draft.entries.items():
-        if entry.kind == APPEND:
+        if entry.kind == APPEND and path not in state.absent:
             same = state.manifest.entries.get(path)
             unchanged = same is not None and same.size == entry.size and path in state.tails
-            tails[path] = state.tails[path] if unchanged else await tail_digest(workspace, path, entry.size)
+            tails[path] = state.tails[path] if unchanged else await _tail(workspace, path, entry, state)
     return tails
+
+
+async def _tail(workspace: Workspace, path: str, entry: Entry, state: TreeState) -> str:
+    return await tail_digest(workspace, path, entry.size, state.windows.get(path))

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from outlive.core.compaction import live_packs, packs_to_absorb
-from outlive.core.manifests import APPEND, FILE, Entry, live_bytes, with_chunk
+from outlive.core.compaction import live_packs, packs_to_absorb_apart
+from outlive.core.manifests import APPEND, FILE, Entry, Manifest, live_bytes, with_chunk
 from outlive.core.packs import PackRef
 from outlive.core.sessions import Head
 from outlive.core.trees import content_digest
+from outlive.core.windows import cold_bytes
 from outlive.flows.engine import Engine
 from outlive.flows.sessions.write_tree import PackParts, move_tree, store_tree
 from outlive.flows.tenant_stores import TenantStores
@@ -35,9 +36,9 @@ class FileEdits:
 class CommittedTree:
     """The tree of a session's newest version, read from its packs as far as it is asked for."""
 
-    def __init__(self, reader: PackReader, entries: Mapping[str, Entry], packs: tuple[PackRef, ...]) -> None:
+    def __init__(self, reader: PackReader, tree: Manifest) -> None:
         """Use `committed_tree`."""
-        self.entries, self.packs = entries, packs
+        self.entries, self.packs, self.windows = tree.entries, tree.packs, tree.windows
         self._reader = reader
 
     async def read(self, path: str) -> bytes | None:
@@ -54,10 +55,10 @@ async def committed_tree(engine: Engine, stores: TenantStores, head: Head) -> Co
     """The newest version's tree; empty before the first commit."""
     reader = pack_reader(engine, stores, head.session_id)
     if not head.packs:
-        return CommittedTree(reader, {}, ())
+        return CommittedTree(reader, Manifest())
     newest = head.packs[-1]
     stored = await stored_tree(reader, newest, (await reader.fetch([newest]))[newest.name])
-    return CommittedTree(reader, stored.manifest.entries, stored.manifest.packs)
+    return CommittedTree(reader, stored.manifest)
 
 
 async def commit_files(
@@ -79,7 +80,9 @@ async def commit_files(
         "agent_session_id": head.agent_session_id,
         **labels,
     }
-    packs = await store_tree(engine, stores, head.session_id, moved, pack, older=older, labels=told)
+    packs = await store_tree(
+        engine, stores, head.session_id, moved, pack, older=older, windows=tree.windows, labels=told
+    )
     await lease.commit(
         replace(
             head,
@@ -110,5 +113,6 @@ def _stays(engine: Engine, tree: CommittedTree, entries: Mapping[str, Entry], ne
     live = [ref for ref in tree.packs if used.get(ref.name)]
     sizes = {ref.name: (ref.size, ref.raw) for ref in live}
     limit = engine.policy.max_packs - any(ref.shared for ref in live)  # its dictionary is one more object to read
-    absorbed = packs_to_absorb(live_packs(sizes, used), float(new_size), limit=limit)
-    return tuple(ref for ref in live if ref.name not in absorbed)
+    cold = cold_bytes(entries, tree.windows) if engine.policy.hydration == "window" else {}
+    parting = packs_to_absorb_apart(live_packs(sizes, used), cold, float(new_size), limit=limit)
+    return tuple(ref for ref in live if ref.name not in parting.absorbed)

@@ -11,19 +11,21 @@ from typing import Any
 
 from outlive.core.keys import SessionId
 from outlive.core.ledger import PATH, LedgerLine, decode_line, encode_line
-from outlive.core.manifests import APPEND, Entry, located_chunks
+from outlive.core.manifests import APPEND, Entry, Window, located_chunks
 from outlive.core.messages import Inbound, encode_inbound
 from outlive.core.transcripts import TRANSCRIPTS, check_chain
 from outlive.core.trees import TreeState, encode_note
 from outlive.core.turns import Flush, TurnResult, committed, ledger_line
+from outlive.core.windows import spans_of
 from outlive.errors import Conflict, Corrupt, Invalid, OutliveError, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.answer_approval import left_open, with_approval
 from outlive.flows.turn.capture_tree import Capture, absorb, look, seal
+from outlive.flows.turn.choose_window import note_of_disk
 from outlive.flows.turn.hold_lease import Lease
 from outlive.flows.turn.outgoing_files import outgoing_of
-from outlive.flows.turn.read_packs import pack_reader, read_chunks, stored_tree
+from outlive.flows.turn.read_packs import PackReader, pack_reader, read_chunks, stored_tree
 from outlive.flows.turn.turn_results import TurnResults
 from outlive.protocols import Decided, FileContent, TurnDone, Workspace
 
@@ -53,6 +55,8 @@ class TurnOnDisk:
         self.state = state
         self.committed = committed
         """What needs no further check; flushes store lines without one."""
+        self.packs: PackReader | None = None
+        """What has been read of the session's packs, where that is kept."""
         self.tree = ""
         """What the agent is told of the tree it starts from; see `AgentTurn.tree`."""
         self.agent_session_id: str | None = None
@@ -84,7 +88,12 @@ class TurnOnDisk:
             "previous": self.lease.head.packs[-1].name if self.lease.head.packs else None,
             "message_id": self.inbound.message_id,
             "agent_session_id": self.agent_session_id if complete or self.begun else None,
-        } | ({} if complete else {"message": encode_inbound(self.inbound).decode(), "handed_over": self.handed_over})
+        } | (
+            {}
+            if complete
+            else {"message": encode_inbound(self.inbound).decode(), "handed_over": self.handed_over}
+            | note_of_disk(self.state)
+        )
 
 
 # -------------------------------------------------------------------------------------------- flushing
@@ -157,7 +166,8 @@ async def commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
     await turn.workspace.write([FileContent(PATH, APPEND, LEDGER_MODE, [encoded], append=True)])
     capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=False)
     await _check(turn, capture)
-    state = await absorb(capture, turn.state, turn.workspace, turn.engine.policy.max_packs)
+    reader = turn.packs or pack_reader(turn.engine, turn.stores, SessionId(turn.lease.head.session_id))
+    state = await absorb(capture, turn.state, turn.workspace, turn.engine.policy, reader)
     state = await _seal(turn, capture, state, complete=True)
     head = committed(
         turn.lease.head,
@@ -209,18 +219,26 @@ async def _check(turn: TurnOnDisk, capture: Capture) -> None:
     for path, entry in capture.draft.entries.items():
         checked = turn.committed.get(path)
         if entry.kind == APPEND and path.startswith(TRANSCRIPTS) and checked != entry:
-            start = checked.size if checked else 0
-            await _check_transcript(turn.workspace, path, start)
+            window = turn.state.windows.get(path)
+            await _check_transcript(turn.workspace, path, _first_new(checked, entry, window), window)
 
 
-async def _check_transcript(workspace: Workspace, path: str, start: int) -> None:
+def _first_new(old: Entry | None, entry: Entry, window: Window | None) -> int:
+    """Where the new bytes of a transcript begin; all that is on disk is new when it was written anew."""
+    if old is not None and entry.chunks[: len(old.chunks)] == old.chunks:
+        return old.size
+    return window.boundary if window else 0
+
+
+async def _check_transcript(workspace: Workspace, path: str, start: int, window: Window | None) -> None:
     """New entries build on the last ones before them, so the history is walked only when that is not so."""
     content = await workspace.read(path, start)
-    near = max(start - RECENT_BYTES, 0)
+    near = max(start - RECENT_BYTES, window.boundary if window else 0)
     try:
         check_chain(path, await workspace.read(path, near, start - near), content)
     except Corrupt:
-        check_chain(path, await workspace.read(path, 0, start), content)
+        earlier = [await workspace.read(path, low, high - low) for low, high in spans_of(window, start)]
+        check_chain(path, b"".join(earlier), content)
 
 
 async def _seal(turn: TurnOnDisk, capture: Capture, state: TreeState, *, complete: bool) -> TreeState:

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from outlive.core.keys import SessionId
-from outlive.core.manifests import APPEND, FILE, Chunk, Entry
+from outlive.core.manifests import APPEND, FILE, Entry, Window
 from outlive.core.packs import Pack, PackName, PackRef
 from outlive.core.sessions import Head
 from outlive.core.trees import TAIL_BYTES, TreeState, content_digest, decode_note
+from outlive.core.windows import spans_of
 from outlive.flows.engine import Engine
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.choose_window import as_begun, choose, names_absent, packs_for, still_absent
 from outlive.flows.turn.read_packs import PackReader, StoredTree, pack_reader, read_chunks, stored_tree
+from outlive.flows.turn.windowed_workspace import windowed
 from outlive.protocols import FileContent, FileStat, Workspace
 
 UP_TO_DATE = "up to date"
@@ -28,32 +31,82 @@ class Hydrated:
     """`up to date`, `caught up`, `restored` or `empty`."""
     packs_read: int
     bytes_read: int
+    why_whole: str = ""
+    """Why a restored tree is all there; empty where only a window of it is."""
+    bytes_left: int = 0
+    """What was left in its packs, uncompressed."""
+    reader: PackReader | None = None
+    """Has the packs that a window came from: the commit may want to move what is not on disk. None for a whole tree."""
+
+    def __str__(self) -> str:
+        """For a trace."""
+        part = f" ({self.why_whole})" if self.why_whole else ""
+        part = f" (window, {self.bytes_left:,} bytes left out)" if self.bytes_left else part
+        return f"{self.how}{part}, packs: {self.packs_read}, {self.bytes_read:,} bytes"
 
 
 async def hydrate_tree(
-    engine: Engine, stores: TenantStores, head: Head, workspace: Workspace, *, flush: PackRef | None = None
+    engine: Engine,
+    stores: TenantStores,
+    head: Head,
+    workspace: Workspace,
+    *,
+    flush: PackRef | None = None,
+    asked: str = "",
 ) -> Hydrated:
     """Make the tree what `head` (or the flush of a turn that was cut off) says.
 
     A tree that is already there is left alone; one that is a few versions behind gets the packs it lacks; anything else
-    is wiped first.
+    is wiped first. With `hydration=window` of what came before the last compaction only what the model needs is
+    brought; a file that `asked` names is brought, too.
     """
     local = await _local_state(workspace, head)
-    if flush is None and local is not None and _is_current(local, head):
+    whole = engine.policy.hydration == "full"
+    if local is not None and whole and local.windows:
+        local = None
+    if flush is None and local is not None and _is_current(local, head) and not names_absent(local, asked):
         return Hydrated(local, UP_TO_DATE, 0, 0)
     await workspace.mark_dirty()
     if flush is None and not head.packs:
         await workspace.wipe()
         return Hydrated(TreeState(head.session_id, head.version), "empty", 0, 0)
     reader = pack_reader(engine, stores, head.session_id)
-    before = None if flush else local
-    if before is None:
-        await asyncio.gather(reader.fetch(head.packs), workspace.wipe())
+    if flush is None and local is not None:
+        stored = await _stored(reader, head.packs, flush)
+        known = await _unchanged(local, windowed(workspace, local.windows))
+        absent = await still_absent(reader, stored.manifest, local, known, asked)
+        plan = _Plan(stored, known, _still(local.windows, known, stored.manifest.entries), absent, local)
+        return await _done(reader, plan, head, workspace, "caught up", "")
+    first = head.packs if whole else [ref for ref in head.packs if not ref.cold]
+    await asyncio.gather(reader.fetch(first), workspace.wipe())
     stored = await _stored(reader, head.packs, flush)
-    state = await _restore(reader, stored, before, head.session_id, head.version, workspace)
-    read = [ref for ref in stored.manifest.packs if ref.name in reader.packs]
-    how = "caught up" if before else "restored"
-    return Hydrated(state, how, len(read), sum(ref.size for ref in read))
+    if flush is not None:
+        choice = as_begun(reader.packs[flush.name].index)
+    else:
+        choice = await choose(reader, stored.manifest, asked, whole=whole)
+    plan = _Plan(stored, {}, choice.windows, choice.absent, None)
+    return await _done(reader, plan, head, workspace, "restored", choice.why_whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be on disk, and what is there."""
+
+    stored: StoredTree
+    known: Mapping[str, Entry]
+    windows: Mapping[str, Window]
+    absent: tuple[str, ...]
+    before: TreeState | None
+
+
+async def _done(reader: PackReader, plan: _Plan, head: Head, workspace: Workspace, how: str, why: str) -> Hydrated:
+    state = await _restore(reader, plan, head.session_id, head.version, workspace)
+    manifest = plan.stored.manifest
+    read = [ref for ref in manifest.packs if ref.name in reader.packs]
+    left = sum(window.skipped for window in plan.windows.values())
+    left += sum(manifest.entries[path].size for path in plan.absent)
+    size = sum(ref.size for ref in read)
+    return Hydrated(state, how, len(read), size, why, left, reader if plan.windows else None)
 
 
 async def _local_state(workspace: Workspace, head: Head) -> TreeState | None:
@@ -78,21 +131,37 @@ async def _stored(reader: PackReader, packs: Sequence[PackRef], flush: PackRef |
 
 
 async def _restore(
-    reader: PackReader,
-    stored: StoredTree,
-    before: TreeState | None,
-    session_id: SessionId,
-    version: int,
-    workspace: Workspace,
+    reader: PackReader, plan: _Plan, session_id: SessionId, version: int, workspace: Workspace
 ) -> TreeState:
-    known = await _unchanged(before, workspace) if before else {}
-    entries = stored.manifest.entries
-    wanted = {path: entry for path, entry in entries.items() if not _same(known.get(path), entry)}
-    needed = {chunk.pack for path, entry in wanted.items() for chunk in _chunks_from(known.get(path), entry)}
-    packs = await reader.fetch([ref for ref in stored.manifest.packs if ref.name in needed])
-    await workspace.remove([path for path in (before.manifest.entries if before else ()) if path not in entries])
-    await workspace.write([_content(path, entry, known.get(path), packs) for path, entry in wanted.items()])
-    return await state_of(workspace, session_id, version, stored)
+    entries, known = plan.stored.manifest.entries, plan.known
+    wanted = {
+        path: entry for path, entry in entries.items() if path not in plan.absent and not _same(known.get(path), entry)
+    }
+    needed = set[str]().union(*(packs_for(entry, _missing(plan, path, entry)) for path, entry in wanted.items()))
+    packs = await reader.fetch([ref for ref in plan.stored.manifest.packs if ref.name in needed])
+    gone = [path for path in (plan.before.manifest.entries if plan.before else ()) if path not in entries]
+    await workspace.remove(gone)
+    await workspace.write([_content(path, entry, plan, packs) for path, entry in wanted.items()])
+    return await state_of(workspace, session_id, version, plan.stored, plan.windows, plan.absent)
+
+
+def _still(
+    windows: Mapping[str, Window], known: Mapping[str, Entry], entries: Mapping[str, Entry]
+) -> dict[str, Window]:
+    """The windows of files that stay as they are on disk, or only grow."""
+    return {
+        path: window
+        for path, window in windows.items()
+        if path in known
+        and path in entries
+        and (_same(known[path], entries[path]) or _grows(known[path], entries[path]))
+    }
+
+
+def _missing(plan: _Plan, path: str, entry: Entry) -> Window | None:
+    """What of a file has to be brought."""
+    old = plan.known.get(path)
+    return Window(old.size) if old is not None and _grows(old, entry) else plan.windows.get(path)
 
 
 async def _unchanged(before: TreeState, workspace: Workspace) -> Mapping[str, Entry]:
@@ -102,11 +171,11 @@ async def _unchanged(before: TreeState, workspace: Workspace) -> Mapping[str, En
     """
     found = {stat.path: stat for stat in await workspace.scan()}
     known = before.manifest.entries
-    await workspace.remove([path for path in found if path not in known])
+    await workspace.remove([path for path in found if path not in known or path in before.absent])
     return {
         path: entry
         for path, entry in known.items()
-        if path in found and _untouched(entry, found[path], before.stamps.get(path))
+        if path in found and path not in before.absent and _untouched(entry, found[path], before.stamps.get(path))
     }
 
 
@@ -127,33 +196,33 @@ def _grows(old: Entry | None, new: Entry) -> bool:
     return old is not None and old.kind == new.kind == APPEND and old.size <= new.size
 
 
-def _chunks_from(old: Entry | None, new: Entry) -> list[Chunk]:
-    skip = old.size if old is not None and _grows(old, new) else 0
-    position = 0
-    needed: list[Chunk] = []
-    for chunk in new.chunks:
-        position += chunk.length
-        if position > skip:
-            needed.append(chunk)
-    return needed
+def _content(path: str, entry: Entry, plan: _Plan, packs: Mapping[PackName, Pack]) -> FileContent:
+    old, missing = plan.known.get(path), _missing(plan, path, entry)
+    is_longer = old is not None and _grows(old, entry)
+    spans = spans_of(missing, entry.size)
+    parts = [part for start, end in spans for part in read_chunks(packs, entry, start, end)]
+    return FileContent(path, entry.kind, entry.mode, parts, entry.target, append=is_longer)
 
 
-def _content(path: str, entry: Entry, old: Entry | None, packs: Mapping[PackName, Pack]) -> FileContent:
-    if old is not None and _grows(old, entry):
-        return FileContent(path, entry.kind, entry.mode, read_chunks(packs, entry, old.size), append=True)
-    return FileContent(path, entry.kind, entry.mode, read_chunks(packs, entry), entry.target)
-
-
-async def state_of(workspace: Workspace, session_id: SessionId, version: int, stored: StoredTree) -> TreeState:
+async def state_of(
+    workspace: Workspace,
+    session_id: SessionId,
+    version: int,
+    stored: StoredTree,
+    windows: Mapping[str, Window],
+    absent: tuple[str, ...],
+) -> TreeState:
     """The state of a tree that has just been written, with the stamps and tails of its files."""
     stamps = {stat.path: stat.stamp for stat in await workspace.scan()}
     entries = stored.manifest.entries
-    grown = {path: entry for path, entry in entries.items() if entry.kind == APPEND}
-    tails = {path: await tail_digest(workspace, path, entry.size) for path, entry in grown.items()}
-    return TreeState(session_id, version, stored.manifest, stored.base, stored.base_entries, stamps, tails)
+    grown = {path: entry for path, entry in entries.items() if entry.kind == APPEND and path not in absent}
+    whole = windowed(workspace, windows)
+    tails = {path: await tail_digest(whole, path, entry.size, windows.get(path)) for path, entry in grown.items()}
+    base = stored.base, stored.base_entries
+    return TreeState(session_id, version, stored.manifest, *base, stamps, tails, windows, absent)
 
 
-async def tail_digest(workspace: Workspace, path: str, size: int) -> str:
-    """Digest of the last bytes before `size`."""
-    start = max(size - TAIL_BYTES, 0)
+async def tail_digest(workspace: Workspace, path: str, size: int, window: Window | None) -> str:
+    """Digest of the last bytes before `size`, as far as they are on disk."""
+    start = max(size - TAIL_BYTES, window.boundary if window else 0)
     return content_digest(await workspace.read(path, start, size - start))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from outlive.core.boilerplate import is_stored
 from outlive.core.keys import SessionId, pack_prefix
-from outlive.core.manifests import Entry, Manifest, apply_index, refs_from_json
+from outlive.core.manifests import Entry, Manifest, apply_index, refs_from_json, windows_from_json
 from outlive.core.packs import Dictionary, Pack, PackName, PackRef, decode_pack, dictionary_id, pack_ref
 from outlive.errors import Corrupt, NotFound
 from outlive.flows.engine import Engine
@@ -91,13 +91,14 @@ async def stored_tree(reader: PackReader, ref: PackRef, pack: Pack) -> StoredTre
     """The manifest in this pack, on top of its base's."""
     live = refs_from_json(pack.index["packs"])
     names = [*(each.name for each in live), ref.name]
+    windows = windows_from_json(pack.index.get("windows", {}))
     base = pack.index.get("base")
     if base is None:
         entries = apply_index(pack.index, {}, names)
-        return StoredTree(Manifest(entries, (*live, ref)), ref.name, entries)
+        return StoredTree(Manifest(entries, (*live, ref), windows), ref.name, entries)
     base_entries = await _base_entries(reader, PackName(base), live)
     entries = apply_index(pack.index, base_entries, names)
-    return StoredTree(Manifest(entries, (*live, ref)), PackName(base), base_entries)
+    return StoredTree(Manifest(entries, (*live, ref), windows), PackName(base), base_entries)
 
 
 async def _base_entries(reader: PackReader, base: PackName, live: Sequence[PackRef]) -> Mapping[str, Entry]:
@@ -111,17 +112,22 @@ async def _base_entries(reader: PackReader, base: PackName, live: Sequence[PackR
     return apply_index(pack.index, {}, names)
 
 
-def read_chunks(packs: Mapping[PackName, Pack], entry: Entry, skip: int = 0) -> list[bytes]:
-    """The content of an entry from byte `skip` on, in parts; `Corrupt` when a chunk reaches beyond its pack."""
-    parts: list[bytes] = []
-    position = 0
+def read_chunks(
+    packs: Mapping[PackName, Pack], entry: Entry, skip: int = 0, end: int | None = None
+) -> list[memoryview]:
+    """The content of an entry from byte `skip` on, up to `end`, in parts that are not copied.
+
+    `Corrupt` when a chunk reaches beyond its pack.
+    """
+    parts: list[memoryview] = []
+    position, end = 0, entry.size if end is None else end
     for chunk in entry.chunks:
-        start = max(skip - position, 0)
+        start, stop = max(skip - position, 0), min(chunk.length, end - position)
         position += chunk.length
-        if start >= chunk.length:
+        if start >= stop:
             continue
-        part = bytes(packs[chunk.pack].data[chunk.offset + start : chunk.offset + chunk.length])
-        if len(part) != chunk.length - start:
+        part = packs[chunk.pack].data[chunk.offset + start : chunk.offset + stop]
+        if len(part) != stop - start:
             raise Corrupt(f"pack {chunk.pack} is shorter than its manifest says.")
         parts.append(part)
     return parts

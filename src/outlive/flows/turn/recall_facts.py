@@ -15,6 +15,10 @@ PREFERENCES = "user_preferences"
 """What preferences are called in front of a message."""
 
 
+HISTORY_BYTES = 64 * 1024
+"""How much of the state's changes is looked at: what changed last comes first, and so long ago is long ago."""
+
+
 async def recall_facts(turn: TurnOnDisk, trace: Trace) -> str:
     """The fenced fields that go before the message; empty when there are none, and then nothing was asked for them.
 
@@ -40,7 +44,7 @@ def _choosers(known: list[Filtered]) -> list[str]:
 async def _state(turn: TurnOnDisk) -> Filtered:
     engine = turn.engine
     state = decode_state(await turn.workspace.read(PATH), engine.state_schema)
-    history = decode_changes(await turn.workspace.read(HISTORY_PATH))
+    history = decode_changes(await _latest(turn))
     rules = replace(engine.state_rules, budget=engine.policy.state_tokens)
     by_rules = filter_state(state.document, history, turn.inbound.text, rules)
     chooser, fields = engine.field_chooser, open_fields(state.document, rules)
@@ -52,6 +56,16 @@ async def _state(turn: TurnOnDisk) -> Filtered:
         return replace(by_rules, how=f"rules: {error.message}")
     found = filter_by_choice(state.document, chosen.paths, rules)
     return replace(found, how=f"a model ({chosen.input_tokens} tokens in, {chosen.output_tokens} out)")
+
+
+async def _latest(turn: TurnOnDisk) -> bytes:
+    """The last changes of the state, in whole lines: a turn must not cost more the longer the session is."""
+    entry = turn.state.manifest.entries.get(HISTORY_PATH)
+    if entry is None:
+        return b""
+    start = max(entry.size - HISTORY_BYTES, 0)
+    content = await turn.workspace.read(HISTORY_PATH, start)
+    return content[content.find(b"\n") + 1 :] if start else content
 
 
 async def _preferences(turn: TurnOnDisk) -> Filtered:
