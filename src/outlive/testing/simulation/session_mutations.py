@@ -72,7 +72,7 @@ def read_error_is_absence() -> Iterator[None]:
 def tenants_share() -> AbstractContextManager[Any]:
     """All tenants have the keys of one."""
 
-    def shared(table: Any, objects: Any, tenant: str) -> Any:  # noqa: ARG001
+    def shared(table: Any, objects: Any, tenant: str, archive: Any = None) -> Any:  # noqa: ARG001
         return open_stores(table, objects, Tenant("acme"))
 
     return patch.object(engine, "open_stores", shared)
