@@ -17,6 +17,8 @@ from outlive.flows.regions.take_over import plan_take_over, take_over
 from outlive.flows.sessions.erase_session import erase_session
 from outlive.flows.turn.find_session import find_session, hold_session
 from outlive.flows.turn.hold_lease import Lease
+from outlive.memory.table import MemoryTable
+from outlive.protocols import Row
 from outlive.testing.faults import Action, Crash, CrashAfter, CrashBefore, Plan, at, on
 from tests.engine.conftest import KEY
 from tests.regions.conftest import TwoRegions
@@ -155,6 +157,22 @@ async def test_a_planned_failover_loses_nothing_in_any_mode(two: TwoRegions) -> 
     done = await two.take("west", "asynchronous")
     assert not done.alone
     assert (await two.turn(two.worker("west", "asynchronous"), "two")).line.turn == 2
+
+
+async def test_a_copy_that_comes_while_the_record_is_taken_over_is_no_obstacle(two: TwoRegions) -> None:
+    """The record is read as absent, then its copy lands: the fail-over looks again, and leaves nothing."""
+    await two.turn(two.worker("east"), "one")
+    pair = two.pair("west")
+    plan, table, seen = await plan_take_over(pair), pair.tables["west"], set()
+
+    async def read(key: str) -> Row | None:
+        is_first = key not in seen
+        seen.add(key)
+        return None if is_first else await MemoryTable(two.servers["west"]).read(key)
+
+    vars(table)["read"] = read
+    done = await take_over(pair, plan, everything=True)
+    assert (done.left, (await two.turn(two.worker("west"), "two")).line.turn) == ([], 2)
 
 
 async def test_one_session_is_taken_over_alone(two: TwoRegions) -> None:

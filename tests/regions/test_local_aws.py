@@ -181,12 +181,14 @@ async def test_a_home_that_was_cut_off_comes_back_stale(tmp_path: Path) -> None:
         await ask_agent(old, KEY, "one", message_id="one")
         to_west.cut()
         to_east.cut()
+        here.control_seconds = 60.0  # it looks for the other region once, and not again while it is cut off
         with pytest.raises(OutliveError):
             await ask_agent(old, KEY, "two", message_id="two")
         stale = await _held(old)
         await take_over(there, await plan_take_over(there), everything=True)
         assert (await ask_agent(new, KEY, "two", message_id="two")).line.turn == 2
         to_west.is_cut = to_east.is_cut = False
+        here.control_seconds = 0.2
         with pytest.raises(LeaseLost):
             await stale.commit(replace(stale.head, version=2))
         assert (await ask_agent(old, KEY, "three", message_id="three")).line.turn == 3

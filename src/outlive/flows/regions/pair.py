@@ -66,9 +66,11 @@ class RegionPair:
         A region that cannot be asked counts as one that did not: what is written here has to be copied there, and fails
         there, if it did.
         """
+        other = self.regions.other
         try:
-            return not await self.is_alone() and (await self.recent_control(self.regions.other)).alone
-        except Unavailable:
+            return not await self.is_alone() and (await self.recent_control(other)).alone
+        except Unavailable:  # nor is it asked again at once: to wait for a region that is gone takes its time
+            self._known[other] = (self.clock.now(), Control())
             return False
 
     async def reaches(self, region: str) -> bool:

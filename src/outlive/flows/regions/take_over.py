@@ -19,7 +19,7 @@ from outlive.core.regions import (
     note_key,
 )  # fmt: skip
 from outlive.core.sessions import decode_head, encode_head
-from outlive.errors import Conflict, NotFound, VersionConflict
+from outlive.errors import AlreadyExists, Conflict, NotFound, VersionConflict
 from outlive.flows.overwrite import overwrite
 from outlive.flows.regions.copy_region import copy_objects, copy_plain_records, copy_record, homed_rows
 from outlive.flows.regions.pair import RegionPair
@@ -115,7 +115,7 @@ async def take_over(pair: RegionPair, plan: Plan, *, everything: bool) -> TakenO
 async def take_record(pair: RegionPair, key: str, *, to: str, since: int = 0, reaches: bool) -> None:
     """Make `to` the record's home: fence the old one, take the newest there is, and let the old one be its copy."""
     for _ in range(ATTEMPTS):
-        with suppress(VersionConflict):
+        with suppress(VersionConflict, AlreadyExists):  # a copy that was late has just come
             await _take(pair, key, to=to, since=since, reaches=reaches)
             return
     raise Conflict(f"{key} is written all the time.", fix="Run it again.")
