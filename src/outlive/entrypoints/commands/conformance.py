@@ -1,4 +1,4 @@
-"""`outlive conformance`: does this deployment, or this store of yours, keep its promises?"""
+"""`outlive conformance`: whether a deployment, or anybody's store, keeps its promises."""
 
 # ruff: noqa: PLC0415 - what a command needs is loaded when it runs
 
