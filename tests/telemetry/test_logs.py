@@ -75,7 +75,7 @@ def test_every_secret_setting_is_known() -> None:
     """Whatever setting is called token, key, secret or password is one whose value is hidden."""
     names = {name for name in load_settings().__class__.model_fields if name.endswith(("token", "secret", "password"))}
     assert names <= set(SECRETS)
-    assert {"anthropic_api_key", "client_auth_token", "mcp_tokens"} <= set(SECRETS)
+    assert {"anthropic_api_key", "client_auth_token"} <= set(SECRETS)
     assert ALIASES
 
 

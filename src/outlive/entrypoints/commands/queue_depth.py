@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from outlive.entrypoints import options
@@ -31,7 +30,11 @@ def queue_depth(*, data: options.Data = None, json: options.Json = False) -> Non
 async def _count(app: App) -> dict[str, int]:
     from outlive.flows.delivery.retry_outbox import dead_replies, waiting_outboxes
 
-    return asdict(await app.engine.queue.depth()) | {
+    depth = await app.engine.queue.depth()
+    return {
+        "waiting": depth.waiting,
+        "in_flight": depth.in_flight,
+        "dead": depth.dead,
         "undelivered_sessions": len(await waiting_outboxes(app.engine)),
         "dead_replies": len(await dead_replies(app.engine, app.stores)),
     }

@@ -31,7 +31,7 @@ def sessions_options(
     tenant: options.Tenant = None,
     json: options.Json = False,
 ) -> None:
-    """Show or change a session's own model and what a second message does in it.
+    """Show or change a session's own model and its rule while busy.
 
     A change counts from the next turn on, and is refused while a turn runs.
     """

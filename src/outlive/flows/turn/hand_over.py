@@ -45,6 +45,9 @@ class Deadline:
 
     async def cut(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What `work` returns, or None when the deadline came first: it is cancelled then, and has ended."""
+        if self._at is not None and self._at <= self._clock.now():  # work that never waits would outrun it
+            work.close()
+            return None
         working, passing = asyncio.ensure_future(work), asyncio.ensure_future(self.passed())
         try:
             await asyncio.wait({working, passing}, return_when=asyncio.FIRST_COMPLETED)
