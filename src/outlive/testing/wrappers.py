@@ -39,7 +39,7 @@ class _Wrapper:
         value: object = getattr(self._target, attribute)
         if inspect.iscoroutinefunction(value):
             return self._awaited(attribute, value)  # not kept: a test may replace the method behind it
-        elif inspect.isasyncgenfunction(value):
+        if inspect.isasyncgenfunction(value):
             return self._iterated(attribute, value)
         return value
 
