@@ -198,7 +198,7 @@ def _introduce(console: Console, app: App) -> None:
 def _print_turn(console: Console, report: Report) -> None:
     turn, storage = report.turn, report.turn["storage"]
     hydrated = next((step["found"] for step in turn["steps"] if step["name"] == "hydrate"), "")
-    reply = turn["reply"].replace(f"{turn['root']}/work/", "")
+    reply = turn["reply"].replace(f"{Path(turn['root'], 'work')}/", "")
     _line(console, "agent", reply, style="cyan")
     if turn["how"] == "continued":
         _line(console, "how", "finished the turn of the worker that was killed", style="green")

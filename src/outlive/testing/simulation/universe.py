@@ -14,7 +14,7 @@ from outlive.core.messages import Inbound
 from outlive.core.packs import Dictionary
 from outlive.core.quotas import Quotas
 from outlive.core.turns import CrashPolicy
-from outlive.errors import OutliveError, RateLimited, Unavailable
+from outlive.errors import NotFound, OutliveError, RateLimited, Unavailable
 from outlive.flows.accept_message import accept_message
 from outlive.flows.delivery.retry_outbox import retry_outboxes
 from outlive.flows.engine import Engine, Policy
@@ -70,7 +70,7 @@ class Vendor:
         self._monitor.sent(reply)
 
     async def fetch(self, file: object) -> bytes:
-        raise NotImplementedError(file)
+        raise NotFound(f"there is no {file}: no message of the simulation comes with one.")
 
 
 class Universe:
