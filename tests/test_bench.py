@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-import os
+import asyncio
+import sys
 import zlib
 from pathlib import Path
 
-from bench.measure import Io, disk, io_counted, measure
+from bench.measure import Io, disk, io_counted
 from bench.workload import MESSAGE_BYTES, Workload
 
 
 def counted(written: int = 0, write_calls: int = 0, read: int = 0, read_calls: int = 0) -> Io | None:
     """These counts where the kernel keeps them (Linux), None where it does not."""
     return Io(written, write_calls, read, read_calls) if io_counted() else None
+
+
+async def measured_alone(body: str) -> Io | None:
+    """What `measure` counts for this body of an async function.
+
+    In a process of its own: the counters are of a whole process, and a test worker has threads that read pipes.
+    """
+    code = (
+        f"import asyncio, os\nfrom bench.measure import measure\nasync def work():\n{body}"
+        "print(asyncio.run(measure(work))[1].io)"
+    )
+    root = Path(__file__).parent.parent
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, cwd=root)
+    printed, _ = await child.communicate()
+    assert child.returncode == 0
+    return eval(printed, {"Io": Io})  # the repr of a frozen dataclass, or None
 
 
 def test_every_message_has_the_stated_length() -> None:
@@ -51,40 +68,29 @@ def test_the_text_compresses_like_prose() -> None:
 
 async def test_written_bytes_and_calls_are_counted_exactly(tmp_path: Path) -> None:
     """Two writes of 5 and 7 bytes are counted as 12 bytes in 2 calls, and nothing else."""
-
-    async def write_twice() -> None:
-        handle = os.open(tmp_path / "file", os.O_CREAT | os.O_WRONLY)
-        os.write(handle, b"12345")
-        os.write(handle, b"1234567")
-        os.close(handle)
-
-    _, sample = await measure(write_twice)
-    assert sample.io == counted(written=12, write_calls=2)
+    work = f"""
+    handle = os.open({str(tmp_path / "file")!r}, os.O_CREAT | os.O_WRONLY)
+    os.write(handle, b"12345")
+    os.write(handle, b"1234567")
+    os.close(handle)
+"""
+    assert await measured_alone(work) == counted(written=12, write_calls=2)
 
 
 async def test_read_bytes_and_calls_are_counted_exactly(tmp_path: Path) -> None:
     """One read of a file of 9 bytes is counted as 9 bytes in 1 call, and nothing else."""
     (tmp_path / "file").write_bytes(b"123456789")
-
-    async def read_once() -> bytes:
-        handle = os.open(tmp_path / "file", os.O_RDONLY)
-        content = os.read(handle, 100)
-        os.close(handle)
-        return content
-
-    content, sample = await measure(read_once)
-    assert (content, sample.io) == (b"123456789", counted(read=9, read_calls=1))
+    work = f"""
+    handle = os.open({str(tmp_path / "file")!r}, os.O_RDONLY)
+    os.read(handle, 100)
+    os.close(handle)
+"""
+    assert await measured_alone(work) == counted(read=9, read_calls=1)
 
 
 async def test_work_that_touches_no_file_counts_nothing() -> None:
     """The counters' own reading is taken out of a sample."""
-
-    async def nothing() -> None:
-        return None
-
-    _, sample = await measure(nothing)
-    assert sample.io == counted()
-    assert sample.nanoseconds > 0
+    assert await measured_alone("    pass\n") == counted()
 
 
 def test_disk_counts_files_below_folders(tmp_path: Path) -> None:
