@@ -49,7 +49,7 @@ check: $(READY) $(SITE)/.ready  ## Run the static checks: ruff, mypy, import rul
 	$(BUILD_SITE)
 
 unit: $(READY) $(SERVERS)/.ready browser  ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 # Where it cannot be installed, the console's tests say that they were left out.
 browser:  ## Install Debian's Chromium for the console's tests, where there is none and we may

@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+_LONGEST = (
+    "e2e/test_random_kills.py",
+    "e2e/test_demo.py",
+    "e2e/",
+    "examples/",
+    "aws/",
+    "regions/",
+    "console/",
+    "test_docs.py",
+)
+"""Where single tests take many seconds. They go first: one of them alone at the end leaves the other cores idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files with the longest tests first; every file's own order stays."""
+    root = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(root).as_posix()
+        return next((place for place, start in enumerate(_LONGEST) if path.startswith(start)), len(_LONGEST))
+
+    items.sort(key=place)

@@ -14,12 +14,13 @@ import resource
 import signal
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
 from outlive.core.messages import Inbound
 from outlive.entrypoints.working import stopped_by_signals
-from outlive.errors import OutliveError
+from outlive.errors import OutliveError, Unavailable
 from outlive.flows.delivery.tend import tended
 from outlive.flows.run_turn import Turn
 from outlive.flows.work_queue import Outcome, work_queue
@@ -71,7 +72,12 @@ async def work() -> None:
         elif isinstance(outcome, OutliveError):
             tell("failed", message_id=inbound.message_id, error=f"{type(outcome).__name__}: {outcome}"[:300])
 
-    async with open_app(load_settings(), agent=TellingAgent()) as app:
+    async with AsyncExitStack() as open_for_now:
+        try:
+            app = await open_for_now.enter_async_context(open_app(load_settings(), agent=TellingAgent()))
+        except Unavailable as error:  # as `outlive worker` does: it says so and ends, and is started again
+            tell("fault", error=f"not started: {error}"[:300])
+            return
         channels = {"console": TellingChannel()}
         engine, beside = replace(app.engine, channels=channels), replace(app.beside, channels=channels)
         tell("started")

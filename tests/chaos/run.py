@@ -49,6 +49,9 @@ class Chaos:
     alive: set[int] = field(default_factory=set)
     ready: set[int] = field(default_factory=set)
     """Workers that had opened their stores: mostly it hits these, the others have nothing to lose yet."""
+    asked: int = 0
+    """Workers asked of the forge so far, and below, those it made: on a busy machine it is behind."""
+    forked: int = 0
     _forge: subprocess.Popen[str] | None = None
     _reader: threading.Thread | None = None
 
@@ -72,6 +75,7 @@ class Chaos:
             event = json.loads(line)
             if event["event"] == "forked":
                 self.alive.add(event["child"])
+                self.forked += 1
             elif event["event"] == "started":
                 self.ready.add(event["pid"])
             self.tally.take(event)
@@ -96,6 +100,11 @@ class Chaos:
         host = self.base / f"host-{self.moments.randrange(HOSTS)}"
         self._forge.stdin.write(json.dumps({"host": str(host), "fsize": FULL if full else 0}) + "\n")
         self._forge.stdin.flush()
+        self.asked += 1
+
+    def _missing(self) -> int:
+        """How many are to be started; those under way count as there."""
+        return WORKERS - len(self.alive) - (self.asked - self.forked)
 
     def _bury(self) -> None:
         for pid in [pid for pid in list(self.alive) if not Path(f"/proc/{pid}").exists()]:
@@ -110,18 +119,20 @@ class Chaos:
 
     # ------------------------------------------------------------------------------------ faults
 
-    async def kill(self) -> None:
-        """One worker at random; another takes its place, now and then on a full disk."""
+    async def kill(self) -> bool:
+        """One worker at random, if one is up; another takes its place, now and then on a full disk."""
         self._bury()
-        if self.alive & self.ready or (self.alive and self.moments.random() < 0.1):
+        hit = bool(self.alive & self.ready or (self.alive and self.moments.random() < 0.02))
+        if hit:
             pid = self._victim()
             self.alive.discard(pid)
             self._signal(pid, signal.SIGKILL)
             self.tally.faults["SIGKILL"] += 1
-        for _ in range(WORKERS - len(self.alive)):
+        for _ in range(self._missing()):
             full = self.family.fills and self.moments.random() < 0.04
             self.tally.faults["full disks"] += full
             self.worker(full=full)
+        return hit
 
     async def pause(self) -> None:
         """A worker sleeps longer than its lease, and wakes up."""
@@ -198,7 +209,7 @@ class Chaos:
         deadline = time.monotonic() + PATIENCE
         while self._open() and time.monotonic() < deadline:
             self._bury()
-            for _ in range(WORKERS - len(self.alive)):
+            for _ in range(self._missing()):
                 self.worker()
             with suppress(Unavailable):
                 await self._redrive(app)
@@ -223,9 +234,10 @@ async def run_chaos(family: Family, base: Path, seed: int, kills: int, *, longes
         async with open_at_rest(load_settings()) as app:
             while chaos.tally.faults["SIGKILL"] < kills:
                 await chaos.feed(app)
-                await chaos.kill()
+                hit = await chaos.kill()
                 await asyncio.sleep(chaos.moments.uniform(0.01, longest))
-                if fault := chaos.more():
+                # In step with the kills: while servers and workers start, nothing is there to be disturbed.
+                if hit and (fault := chaos.more()):
                     await fault()
             await asyncio.sleep(LEASE * 2)
             await chaos.finish(app)
