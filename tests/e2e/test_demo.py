@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.cli
+pytestmark = [pytest.mark.cli, pytest.mark.timeout(240)]
 
 
 @pytest.mark.promise("P1")
@@ -19,7 +19,7 @@ def test_the_demo_keeps_everything(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("OUTLIVE_", "ANTHROPIC_"))}
     env |= {"TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
     command = [sys.executable, "-m", "outlive", "demo"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("│ kept") == 6
     assert "not a language model" in done.stdout

@@ -42,7 +42,7 @@ class Machine:
             "OUTLIVE_WORKSPACES": str(base / "host"),
             "OUTLIVE_MODEL": "scripted",
             "OUTLIVE_ISOLATION": "auto" if others_can_run(find_cli(None)) else "none",
-            "OUTLIVE_LEASE_SECONDS": "3",
+            "OUTLIVE_LEASE_SECONDS": "5",
             "OUTLIVE_VISIBILITY_SECONDS": "3",
             "OUTLIVE_GRACE_SECONDS": "0.5",
             "OUTLIVE_FLUSH_SECONDS": "0.2",

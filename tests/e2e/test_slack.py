@@ -138,7 +138,8 @@ async def test_files_reach_the_agent_and_a_button_stops_it(host: Host) -> None:
     assert "plum" in (await host.answers(2))[1]
     host.slack.say(script({"tool": "Bash", "input": {"command": "sleep 30"}}, {"text": "slept"}))
     await host.slack.until(lambda: "outlive_stop" in json.dumps(host.slack.sent()))
-    host.slack.press(host.slack.sent()[-1], "outlive_stop")
+    stoppable = next(message for message in reversed(host.slack.sent()) if "outlive_stop" in json.dumps(message))
+    host.slack.press(stoppable, "outlive_stop")
     answers = await host.answers(4)
     assert "The running turn is being stopped." in answers
     assert "slept" not in answers

@@ -128,7 +128,7 @@ def test_a_message_whose_turn_failed_stays(outlive: Outlive) -> None:
 
 def test_a_session_that_is_held_counts_for_nothing(outlive: Outlive) -> None:
     """A message whose session another worker holds is told as busy, and is not one of the worker's turns."""
-    outlive.monkeypatch.setenv("OUTLIVE_LEASE_SECONDS", "1")
+    outlive.monkeypatch.setenv("OUTLIVE_LEASE_SECONDS", "3")
     outlive.say("first")
     outlive.hold("ada")
     outlive("send", "ada", "hello")
