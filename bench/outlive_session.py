@@ -22,6 +22,7 @@ from bench.operations import OPERATIONS
 from bench.workload import Message, Turn
 from outlive.core.keys import session_key
 from outlive.core.messages import Inbound
+from outlive.flows.engine import Engine
 from outlive.flows.run_turn import run_turn
 from outlive.flows.turn.find_session import hold_session
 from outlive.flows.turn.hold_lease import Busy, Lease
@@ -54,12 +55,10 @@ class OutliveEmbedded:
         self._stack = AsyncExitStack()
         settings = self.settings(folder)
         app = await self._stack.enter_async_context(open_app(settings, agent=self._scribe))
-        self._engine = replace(
-            app.engine,
-            clock=self._clock,
-            table=wrap(app.engine.table, "table", _note),
-            objects=wrap(app.engine.objects, "objects", _note),
-        )
+        self._engine = replace(app.engine, clock=self._clock)
+        if OPERATIONS.are_counted:
+            table, objects = (wrap(part, name, _note) for part, name in _requested(app.engine))
+            self._engine = replace(self._engine, table=table, objects=objects)
 
     def settings(self, folder: Path) -> Settings:
         """Where everything lies."""
@@ -158,6 +157,10 @@ class Scribe:
         """Nothing runs between turns."""
 
 
+def _requested(engine: Engine) -> list[tuple[Any, str]]:
+    return [(engine.table, "table"), (engine.objects, "objects")]
+
+
 async def _note(
     name: str,
     arguments: tuple[object, ...],  # noqa: ARG001 (the protocol's name)
@@ -169,9 +172,10 @@ async def _note(
 
 
 def read_history(root: Path) -> History:
-    """The conversation in a restored tree, every line parsed."""
-    lines = (root / TRANSCRIPT).read_bytes().rstrip(b"\n")
-    entries = from_json(b"[%b]" % lines.replace(b"\n", b","))  # in one go: the parser is called once, not per line
+    """The conversation in a restored tree, every line parsed and kept."""
+    with (root / TRANSCRIPT).open("rb", buffering=1 << 20) as lines:
+        # line by line: no copy of the whole has to be made, and what is read is still in the processor's cache
+        entries = [from_json(line, cache_strings="keys") for line in lines]
     return History.of(_text(entry["message"]["content"]) for entry in entries)
 
 
