@@ -108,6 +108,8 @@ ENTRIES = (
         "bench.peer_langgraph",
         ("langgraph", "langgraph-checkpoint-sqlite"),
     ),
+    Entry("adk", "Google ADK SqliteSessionService", "bench.peer_adk", ("google-adk",)),
+    Entry("dbos", "DBOS, a workflow per turn", "bench.peer_dbos", ("dbos",)),
     Entry("outlive-hot", "outlive, PostgreSQL and Redis", "bench.outlive_hot", ("outlive",), "redis"),
     Entry("openai-redis", "OpenAI Agents RedisSession", "bench.peer_openai_redis", ("openai-agents", "redis"), "redis"),
     Entry("outlive-pg", "outlive, PostgreSQL", "bench.outlive_servers", ("outlive",), "postgres"),
@@ -125,6 +127,14 @@ ENTRIES = (
         ("langgraph", "langgraph-checkpoint-postgres"),
         "postgres",
     ),
+    Entry(
+        "adk-pg",
+        "Google ADK DatabaseSessionService",
+        "bench.peer_adk_postgres",
+        ("google-adk", "sqlalchemy", "asyncpg"),
+        "postgres",
+    ),
+    Entry("dbos-pg", "DBOS, a workflow per turn", "bench.peer_dbos_postgres", ("dbos",), "postgres"),
     Entry("outlive-aws", "outlive, S3 and DynamoDB", "bench.outlive_aws", ("outlive",), "aws"),
     Entry(
         "outlive-aws-compacted",
