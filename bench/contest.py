@@ -64,6 +64,12 @@ class Entry:
     packages: tuple[str, ...]
     scenario: str = "embedded"
     """Where it keeps what it keeps: one of SCENARIOS."""
+    is_compacted: bool = False
+    """Its agent compacts the conversation every COMPACTED_EVERY messages, and goes on with what follows."""
+
+    def brings(self, messages: int) -> int:
+        """How many messages a resume of a session of so many brings back."""
+        return (messages - 1) % COMPACTED_EVERY + 1 if self.is_compacted else messages
 
     @property
     def is_peer(self) -> bool:
@@ -75,6 +81,9 @@ class Entry:
         return cast("type[Contestant]", import_module(self.module).CONTESTANT)
 
 
+COMPACTED_EVERY = 400
+"""Messages of 2 KB: some 200,000 tokens, the context of the agent's models."""
+
 SCENARIOS = {
     "embedded": "Embedded: files and SQLite",
     "redis": "Hot tier: Redis",
@@ -84,6 +93,13 @@ SCENARIOS = {
 
 ENTRIES = (
     Entry("outlive", "outlive, embedded", "bench.outlive_session", ("outlive",)),
+    Entry(
+        "outlive-compacted",
+        "outlive, embedded, compacting",
+        "bench.outlive_compacted",
+        ("outlive",),
+        is_compacted=True,
+    ),
     Entry("openai", "OpenAI Agents SQLiteSession", "bench.peer_openai", ("openai-agents",)),
     Entry("strands", "Strands FileSessionManager", "bench.peer_strands", ("strands-agents",)),
     Entry(
@@ -92,6 +108,8 @@ ENTRIES = (
         "bench.peer_langgraph",
         ("langgraph", "langgraph-checkpoint-sqlite"),
     ),
+    Entry("adk", "Google ADK SqliteSessionService", "bench.peer_adk", ("google-adk",)),
+    Entry("dbos", "DBOS, a workflow per turn", "bench.peer_dbos", ("dbos",)),
     Entry("outlive-hot", "outlive, PostgreSQL and Redis", "bench.outlive_hot", ("outlive",), "redis"),
     Entry("openai-redis", "OpenAI Agents RedisSession", "bench.peer_openai_redis", ("openai-agents", "redis"), "redis"),
     Entry("outlive-pg", "outlive, PostgreSQL", "bench.outlive_servers", ("outlive",), "postgres"),
@@ -109,7 +127,23 @@ ENTRIES = (
         ("langgraph", "langgraph-checkpoint-postgres"),
         "postgres",
     ),
+    Entry(
+        "adk-pg",
+        "Google ADK DatabaseSessionService",
+        "bench.peer_adk_postgres",
+        ("google-adk", "sqlalchemy", "asyncpg"),
+        "postgres",
+    ),
+    Entry("dbos-pg", "DBOS, a workflow per turn", "bench.peer_dbos_postgres", ("dbos",), "postgres"),
     Entry("outlive-aws", "outlive, S3 and DynamoDB", "bench.outlive_aws", ("outlive",), "aws"),
+    Entry(
+        "outlive-aws-compacted",
+        "outlive, S3 and DynamoDB, compacting",
+        "bench.outlive_aws_compacted",
+        ("outlive",),
+        "aws",
+        is_compacted=True,
+    ),
     Entry("claude-s3", "Claude SDK, layout of its S3 example", "bench.peer_claude_s3", ("boto3",), "aws"),
     Entry("strands-s3", "Strands S3SessionManager", "bench.peer_strands_s3", ("strands-agents",), "aws"),
     Entry(

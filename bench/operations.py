@@ -24,12 +24,14 @@ class Operations:
     """
 
     def __init__(self) -> None:
+        self.are_counted = False
         self._counts: Counter[str] = Counter()
         self._folder = ""
         self._lock = threading.Lock()
 
     def start(self, folder: Path) -> None:
         """Count from now on: files below `folder`, and statements and requests on connections opened from now on."""
+        self.are_counted = True
         self._folder = os.path.join(folder, "")
         self._counts.clear()
         sys.addaudithook(self._on_event)

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from bench.operations import OPERATIONS
 from bench.workload import Message, Turn
 from outlive.core.keys import session_key
 from outlive.core.messages import Inbound
+from outlive.flows.engine import Engine
 from outlive.flows.run_turn import run_turn
 from outlive.flows.turn.find_session import hold_session
 from outlive.flows.turn.hold_lease import Busy, Lease
@@ -47,19 +48,21 @@ class OutliveEmbedded:
     async def open(self, folder: Path) -> None:
         # A machine that has never seen the session: nothing of it is on disk but what the stores hold.
         self._machine = Path(tempfile.mkdtemp(dir=folder.parent, prefix="machine-"))
-        self._scribe = Scribe()
+        self._scribe = self.scribe()
         self._lease: Lease | None = None
         self._clock = SpacedClock()
         self._key = session_key(self.tenant(folder), "console", os.environ.get("BENCH_SESSION", "bench"))
         self._stack = AsyncExitStack()
         settings = self.settings(folder)
         app = await self._stack.enter_async_context(open_app(settings, agent=self._scribe))
-        self._engine = replace(
-            app.engine,
-            clock=self._clock,
-            table=wrap(app.engine.table, "table", _note),
-            objects=wrap(app.engine.objects, "objects", _note),
-        )
+        self._engine = replace(app.engine, clock=self._clock)
+        if OPERATIONS.are_counted:
+            table, objects = (wrap(part, name, _note) for part, name in _requested(app.engine))
+            self._engine = replace(self._engine, table=table, objects=objects)
+
+    def scribe(self) -> Scribe:
+        """Who stands where the agent stands."""
+        return Scribe()
 
     def settings(self, folder: Path) -> Settings:
         """Where everything lies."""
@@ -131,14 +134,35 @@ class Scribe:
         session_id = turn.agent_session_id or AGENT_SESSION_ID
         yield SessionSeen(session_id)
         path = turn.root / TRANSCRIPT
-        parent = self._parent or last_uuid(path)
-        parents = [parent, *(message.id for message in self.messages)]
-        lines = [_line(message, parent) for message, parent in zip(self.messages, parents, strict=False)]
+        self._parent = self._parent or last_uuid(path)
+        lines = "".join(self.lines(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
-            file.write("".join(lines))
-        self._parent = parents[-1]
+            file.write(lines)
         yield TurnDone(self.messages[-1].text, session_id)
+
+    def lines(self, path: Path) -> Iterator[str]:  # noqa: ARG002 (others need it)
+        """What the transcript at `path` gets."""
+        for message in self.messages:
+            yield self.line(message.id, message.role, message_content(message))
+
+    def line(self, identity: str, kind: str, content: object, **more: object) -> str:
+        """One entry on top of the last one, with the fields that the CLI writes into every entry of this kind."""
+        entry = {
+            "parentUuid": self._parent,
+            "isSidechain": False,
+            "type": kind,
+            "message": {"role": kind, "content": content},
+            "uuid": identity,
+            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "userType": "external",
+            "cwd": "/session/work",
+            "sessionId": AGENT_SESSION_ID,
+            "version": "2.1.329",
+            "gitBranch": "",
+        }
+        self._parent = identity
+        return json.dumps(entry | more, separators=(",", ":")) + "\n"
 
     async def keep(self, root: Path, tree: str) -> None:
         """Nothing rests."""
@@ -158,6 +182,10 @@ class Scribe:
         """Nothing runs between turns."""
 
 
+def _requested(engine: Engine) -> list[tuple[Any, str]]:
+    return [(engine.table, "table"), (engine.objects, "objects")]
+
+
 async def _note(
     name: str,
     arguments: tuple[object, ...],  # noqa: ARG001 (the protocol's name)
@@ -169,10 +197,11 @@ async def _note(
 
 
 def read_history(root: Path) -> History:
-    """The conversation in a restored tree, every line parsed."""
-    lines = (root / TRANSCRIPT).read_bytes().rstrip(b"\n")
-    entries = from_json(b"[%b]" % lines.replace(b"\n", b","))  # in one go: the parser is called once, not per line
-    return History.of(_text(entry["message"]["content"]) for entry in entries)
+    """The conversation in a restored tree, every line parsed and kept."""
+    with (root / TRANSCRIPT).open("rb", buffering=1 << 20) as lines:
+        # line by line: no copy of the whole has to be made, and what is read is still in the processor's cache
+        entries = [from_json(line, cache_strings="keys") for line in lines]
+    return History.of(_text(entry["message"]["content"]) for entry in entries if "compactMetadata" not in entry)
 
 
 def last_uuid(path: Path) -> str | None:
@@ -185,23 +214,9 @@ def last_uuid(path: Path) -> str | None:
     return str(entry["uuid"])
 
 
-def _line(message: Message, parent: str | None) -> str:
-    """One entry with the fields that the CLI writes into every entry of this kind."""
-    text = message.text if message.role == "user" else [{"type": "text", "text": message.text}]
-    entry = {
-        "parentUuid": parent,
-        "isSidechain": False,
-        "type": message.role,
-        "message": {"role": message.role, "content": text},
-        "uuid": message.id,
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "userType": "external",
-        "cwd": "/session/work",
-        "sessionId": AGENT_SESSION_ID,
-        "version": "2.1.329",
-        "gitBranch": "",
-    }
-    return json.dumps(entry, separators=(",", ":")) + "\n"
+def message_content(message: Message) -> object:
+    """A message's text, as the CLI writes it for who says it."""
+    return message.text if message.role == "user" else [{"type": "text", "text": message.text}]
 
 
 def _text(content: Any) -> str:

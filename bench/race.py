@@ -110,7 +110,8 @@ class _Course:
 
     async def _resumed(self, reader: Remote) -> Answer:
         answer = await reader.ask("resume")
-        found, expected = (answer["messages"], answer["text_bytes"]), (self._size, self._size * MESSAGE_BYTES)
+        wanted = reader.entry.brings(self._size)
+        found, expected = (answer["messages"], answer["text_bytes"]), (wanted, wanted * MESSAGE_BYTES)
         if found != expected:
             raise BenchError(f"{reader.entry.name}: resumed {found}, expected {expected} (messages, bytes of text)")
         sample: Answer = answer["sample"]

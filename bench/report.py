@@ -14,11 +14,10 @@ from rich.table import Table
 
 from bench.contest import ENTRIES, SCENARIOS
 from bench.race import COUNTED_TURNS, REPEATED_RESUMES, Plan, Record
-from bench.wires import RECEIVED, SENT
+from bench.wires import BODY, HEADERS, RECEIVED, SENT
 from bench.workload import MESSAGE_BYTES
 
 Figures = dict[str, Any]
-_BYTES = (SENT, RECEIVED)
 _ON_THE_WIRE = ("s3.", "dynamodb.", "redis.", "postgres.")
 _TITLES = {entry.name: entry.title for entry in ENTRIES}
 
@@ -177,12 +176,21 @@ def _requests(result: Figures) -> str:
     """The storage requests of a contestant that counts them: what would be paid for on a remote store."""
     lists = [
         ", ".join(
-            f"{count:g} {name}" for name, count in sorted(operations.items()) if "." in name and name not in _BYTES
+            f"{count:g} {name}"
+            for name, count in sorted(operations.items())
+            if "." in name and not name.startswith("wire.")
         )
         for operations in (result["turn"]["operations"], result["resume"]["operations"])
     ]
     head = f"{result['contestant']} at {result['messages']:,} messages"
-    return f"{head}: a turn {lists[0]}; a resume {lists[1]}."
+    return f"{head}: a turn {lists[0]}; a resume {lists[1]}.{_sent(result['turn']['operations'])}"
+
+
+def _sent(counts: dict[str, float]) -> str:
+    """What a turn sends by HTTP, apart from its headers, by kind of request."""
+    bodies = [f"{_kilobytes(count)} {kind[len(BODY) :]}" for kind, count in counts.items() if kind.startswith(BODY)]
+    headers = _kilobytes(counts.get(HEADERS, 0))
+    return f" KB sent in a turn: {headers} headers, {', '.join(sorted(bodies))}." if bodies else ""
 
 
 def _times(name: str, samples: Sequence[Figures]) -> Figures:

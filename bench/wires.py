@@ -15,12 +15,15 @@ from urllib.parse import parse_qs, urlsplit
 SERVERS = ("BENCH_POSTGRES", "BENCH_REDIS", "BENCH_S3", "BENCH_DYNAMODB")
 """Variables that say where the servers of `bench run --on` are."""
 SENT, RECEIVED = "wire.sent", "wire.received"
+HEADERS, BODY = "wire.headers", "wire.body."
+"""Of what was sent by HTTP: the heads of requests, and the bodies by kind of request."""
 
 Note = Callable[[str, int], None]
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 _HEAD = re.compile(rb"(GET|PUT|POST|DELETE|HEAD) \S+ HTTP/1\.1\r\n((?:[^\r\n]+\r\n)*)\r\n")
 _TARGET = re.compile(rb"(?i)x-amz-target: \w+\.(\w+)")
+_LENGTH = re.compile(rb"(?i)content-length: (\d+)")
 _REST = 8192
 _POSTGRES_SOCKET = ".s.PGSQL.5432"
 
@@ -104,7 +107,11 @@ class _Line:
         end = 0
         for head in _HEAD.finditer(data):
             target = _TARGET.search(head[2])
-            self._note(f"{self._name}.{(target[1] if target else head[1]).decode()}", 1)
+            kind = f"{self._name}.{(target[1] if target else head[1]).decode()}"
+            self._note(kind, 1)
+            self._note(HEADERS, len(head[0]))
+            if length := _LENGTH.search(head[2]):
+                self._note(BODY + kind, int(length[1]))
             end = head.end()
         return data[end:][-_REST:]
 

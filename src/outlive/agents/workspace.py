@@ -28,8 +28,8 @@ T = TypeVar("T")
 
 FOLDERS = ("config", "work", "home", "tmp")
 SLOTS = 64
-SMALL_READ = 64 * 1024
-"""Bytes that are read on the event loop: some 50 µs from the page cache, where a thread costs the loop twice that."""
+SMALL = 64 * 1024
+"""Bytes that are read or added on the event loop: some 50 µs by the page cache, where a thread costs the loop more."""
 PASSABLE = 0o711
 """Mode of the base where trees have users of their own: they pass through it and cannot list it."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -198,9 +198,14 @@ def _is_new(root: Path) -> bool:
         entry.name in FOLDERS
         and entry.is_dir(follow_symlinks=False)
         and stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) == 0o700
-        and not os.listdir(entry.path)
+        and _is_empty(entry.path)
         for entry in found
     )
+
+
+def _is_empty(folder: str) -> bool:
+    with os.scandir(folder) as entries:
+        return next(entries, None) is None
 
 
 class DiskWorkspace:
@@ -217,7 +222,10 @@ class DiskWorkspace:
         return self._on_loop(self._read_note)
 
     async def mark_clean(self, note: bytes) -> None:
-        await self._off_loop(lambda: _write_note(self._note, note))
+        if _boot_id() and len(note) <= SMALL:
+            self._on_loop(lambda: _write_note(self._note, note))
+        else:
+            await self._off_loop(lambda: _write_note(self._note, note))
 
     async def mark_dirty(self) -> None:
         if _boot_id():
@@ -229,18 +237,25 @@ class DiskWorkspace:
         return await self._off_loop(self._scan)
 
     async def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
-        if length is not None and length <= SMALL_READ:
+        if length is not None and length <= SMALL:
             return self._on_loop(lambda: read_file(self.root, path, offset, length, self._owner))
         return await self._off_loop(lambda: read_file(self.root, path, offset, length, self._owner))
 
     async def write(self, files: Sequence[FileContent]) -> None:
-        await self._off_loop(lambda: write_files(self.root, files, self._owner))
+        if len(files) == 1 and files[0].append and sum(map(len, files[0].parts)) <= SMALL:
+            self._on_loop(lambda: write_files(self.root, files, self._owner))
+        else:
+            await self._off_loop(lambda: write_files(self.root, files, self._owner))
 
     async def remove(self, paths: Sequence[str]) -> None:
-        await self._off_loop(lambda: remove_files(self.root, paths))
+        if paths:
+            await self._off_loop(lambda: remove_files(self.root, paths))
 
     async def wipe(self) -> None:
-        await self._off_loop(self._empty)
+        if _boot_id() and self._on_loop(lambda: _is_new(self.root)):
+            self._on_loop(self._remove_note)
+        else:
+            await self._off_loop(self._empty)
 
     async def close(self) -> None:
         """Also waits for work that went on in a thread after its caller was cancelled; idempotent."""
@@ -248,7 +263,10 @@ class DiskWorkspace:
             await asyncio.wait(self._running)
         if self._slot is not None:
             slot, self._slot = self._slot, None
-            await asyncio.shield(asyncio.to_thread(self._residents.leave, slot))
+            if slot.owner is None:
+                self._residents.leave(slot)  # a lock or two are closed
+            else:
+                await asyncio.shield(asyncio.to_thread(self._residents.leave, slot))
 
     def _on_loop(self, work: Callable[[], T]) -> T:
         """For what takes less time than the way to a thread and back: a few pages that have just been written."""

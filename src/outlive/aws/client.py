@@ -10,10 +10,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
-from botocore.loaders import Loader
 
+from outlive.aws.shared_parts import SharedTrust, new_session
 from outlive.errors import Invalid, Unavailable
 
 CONNECT_SECONDS = 3.0
@@ -62,17 +61,6 @@ class TemporaryKeys:
     session_token: str = field(repr=False)
 
 
-_MODELS = Loader()
-"""Keeps the descriptions of the services, which take longer to read than a request."""
-
-
-def new_session() -> AioSession:
-    """A session with credentials of its own."""
-    session = get_session()
-    session.register_component("data_loader", _MODELS)
-    return session
-
-
 async def open_client(
     service: str,
     place: Place,
@@ -86,6 +74,7 @@ async def open_client(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
         retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
+        http_session_cls=SharedTrust,
     )
     region = place.region or os.environ.get("AWS_REGION")  # botocore itself reads AWS_DEFAULT_REGION only
     given = {} if keys is None else _as_arguments(keys)

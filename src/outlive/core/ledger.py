@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from outlive.core.approvals import Approval, approval_from_json
+from outlive.core.approvals import Approval, approval_from_json, approval_json
 from outlive.core.keys import message_digest
 from outlive.core.outgoing import OutFile
 from outlive.errors import Corrupt
@@ -61,7 +61,8 @@ class LedgerLine:
 
 def encode_line(line: LedgerLine) -> bytes:
     """The line as stored, newline included; lone surrogates and NUL survive as JSON escapes."""
-    fields = asdict(line)
+    fields = {name: getattr(line, name) for name in LedgerLine.__dataclass_fields__}
+    fields |= {"approval": approval_json(line.approval), "files": [asdict(file) for file in line.files]}
     for name in _OPTIONAL:
         if not fields[name]:
             del fields[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from typing import Any
 
@@ -35,8 +35,8 @@ class Quotas:
 
     def over(self, under: Quotas) -> Quotas:
         """These, and for each kind that is not set here what `under` has."""
-        own, inherited = asdict(self), asdict(under)
-        return Quotas(**{name: inherited[name] if value is None else value for name, value in own.items()})
+        own = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
+        return replace(under, **own) if own else under
 
     @property
     def are_counted(self) -> bool:

@@ -122,6 +122,8 @@ class PackDraft:
         self.entries = dict(entries)
         self.windows: dict[str, Window] = {}
         """Of the entries, where something is known of what is needed."""
+        self.fresh: dict[str, bytes] = {}
+        """The last bytes of append-only files that have grown, as they were read: they need not be read again."""
         self._by_digest = {e.digest: e.chunks for e in self.entries.values() if e.digest}
         self._parts: list[bytes] = []
         self._size = 0
@@ -153,6 +155,7 @@ class PackDraft:
     def put_append(self, path: str, content: bytes, *, mode: int, keep: tuple[Chunk, ...] = ()) -> None:
         """New bytes of an append-only file behind the chunks it keeps."""
         chunks = with_chunk(keep, self.add(content))
+        self.fresh[path] = content
         self.entries[path] = Entry(APPEND, sum(c.length for c in chunks), mode, "", "", chunks)
 
     def put_plain(self, path: str, kind: str, *, mode: int, target: str = "") -> None:

@@ -78,7 +78,7 @@ class Folder:
                     draft.unlink()
 
     def _prove_writable(self) -> None:
-        draft, name = self._draft(b""), self._drafts / secrets.token_hex(16)
+        draft, name = self._draft(b"", durable=False), self._drafts / secrets.token_hex(16)
         try:
             os.link(draft, name)
             name.unlink()
@@ -99,7 +99,7 @@ class Folder:
             draft.unlink(missing_ok=True)
             self._sync_from(path.parent)
 
-    def _draft(self, data: bytes) -> Path:
+    def _draft(self, data: bytes, *, durable: bool = True) -> Path:
         draft = self._drafts / secrets.token_hex(16)
         try:
             handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -109,7 +109,8 @@ class Folder:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
-                _flush(file.fileno())
+                if durable:
+                    _flush(file.fileno())
         except BaseException:
             draft.unlink(missing_ok=True)
             raise

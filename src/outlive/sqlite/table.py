@@ -32,7 +32,7 @@ class SqliteTable:
 
     async def read(self, key: str) -> Row | None:
         check_table_key(key)
-        return await self._database.read(lambda connection: _read(connection, key))
+        return await self._database.read_row(lambda connection: _read(connection, key))
 
     async def write(
         self, key: str, body: bytes, *, expected: Expected, lease: LeaseChange, expires_at: float | None

@@ -114,11 +114,23 @@ def counting(target: T, counts: Counts, name: str) -> T:
 def _weight(value: object) -> int:
     if isinstance(value, bytes | bytearray | memoryview):
         return len(value)
-    if is_dataclass(value):
-        return sum(_weight(getattr(value, part.name)) for part in fields(value))
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return sum(_weight(item) for item in value)
+    if value is None or isinstance(value, str | int | float):
+        return 0
+    if names := _parts_of(type(value)):
+        return sum(_weight(getattr(value, name)) for name in names)
+    if isinstance(value, Sequence):
+        return sum(map(_weight, value))
     return 0
+
+
+_PARTS: dict[type, tuple[str, ...]] = {}
+"""The fields of dataclasses; they are asked for at every request."""
+
+
+def _parts_of(kind: type) -> tuple[str, ...]:
+    if kind not in _PARTS:
+        _PARTS[kind] = tuple(part.name for part in fields(kind)) if is_dataclass(kind) else ()
+    return _PARTS[kind]
 
 
 def _units(name: str, arguments: tuple[object, ...], result: object) -> int:

@@ -27,7 +27,7 @@ from outlive.core.windows import MARKER, chunks_between, cold_bytes, parted, spa
 from outlive.errors import NotFound, Unavailable
 from outlive.flows.engine import Policy
 from outlive.flows.retry import put_once
-from outlive.flows.turn.hydrate_tree import tail_digest
+from outlive.flows.turn.hydrate_tree import tail_digest, tail_start
 from outlive.flows.turn.note_window import note_window
 from outlive.flows.turn.read_packs import THREAD_FROM, PackReader
 from outlive.protocols import Clock, FileStat, Objects, Workspace
@@ -285,9 +285,14 @@ async def _tails(draft: PackDraft, state: TreeState, workspace: Workspace) -> Ma
         if entry.kind == APPEND and path not in state.absent:
             same = state.manifest.entries.get(path)
             unchanged = same is not None and same.size == entry.size and path in state.tails
-            tails[path] = state.tails[path] if unchanged else await _tail(workspace, path, entry, state)
+            fresh = draft.fresh.get(path, b"")
+            tails[path] = state.tails[path] if unchanged else await _tail(workspace, path, entry, state, fresh)
     return tails
 
 
-async def _tail(workspace: Workspace, path: str, entry: Entry, state: TreeState) -> str:
-    return await tail_digest(workspace, path, entry.size, state.windows.get(path))
+async def _tail(workspace: Workspace, path: str, entry: Entry, state: TreeState, fresh: bytes) -> str:
+    window = state.windows.get(path)
+    wanted = entry.size - tail_start(entry.size, window)
+    if wanted <= len(fresh):
+        return content_digest(fresh[len(fresh) - wanted :])
+    return await tail_digest(workspace, path, entry.size, window)

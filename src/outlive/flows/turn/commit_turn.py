@@ -239,7 +239,10 @@ async def _check(turn: TurnOnDisk, capture: Capture) -> None:
         checked = turn.committed.get(path)
         if entry.kind == APPEND and path.startswith(TRANSCRIPTS) and checked != entry:
             window = turn.state.windows.get(path)
-            await _check_transcript(turn.workspace, path, _first_new(checked, entry, window), entry.size, window)
+            start, fresh = _first_new(checked, entry, window), capture.draft.fresh.get(path, b"")
+            is_read = len(fresh) == entry.size - start
+            new = fresh if is_read else await turn.workspace.read(path, start, entry.size - start)
+            await _check_transcript(turn.workspace, path, start, new, window)
 
 
 def _first_new(old: Entry | None, entry: Entry, window: Window | None) -> int:
@@ -249,9 +252,8 @@ def _first_new(old: Entry | None, entry: Entry, window: Window | None) -> int:
     return window.boundary if window else 0
 
 
-async def _check_transcript(workspace: Workspace, path: str, start: int, size: int, window: Window | None) -> None:
+async def _check_transcript(workspace: Workspace, path: str, start: int, content: bytes, window: Window | None) -> None:
     """New entries build on the last ones before them, so the history is walked only when that is not so."""
-    content = await workspace.read(path, start, size - start)
     near = max(start - RECENT_BYTES, window.boundary if window else 0)
     try:
         check_chain(path, await workspace.read(path, near, start - near), content)

@@ -224,5 +224,10 @@ async def state_of(
 
 async def tail_digest(workspace: Workspace, path: str, size: int, window: Window | None) -> str:
     """Digest of the last bytes before `size`, as far as they are on disk."""
-    start = max(size - TAIL_BYTES, window.boundary if window else 0)
+    start = tail_start(size, window)
     return content_digest(await workspace.read(path, start, size - start))
+
+
+def tail_start(size: int, window: Window | None) -> int:
+    """Where the last bytes before `size` begin whose digest is kept."""
+    return max(size - TAIL_BYTES, window.boundary if window else 0)
