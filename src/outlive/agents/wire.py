@@ -119,8 +119,9 @@ class Wire:
 
     @property
     def died_unheard(self) -> bool:
-        """Whether the CLI ended by itself before it had begun with the turn."""
-        return self.ended.is_set() and not self.at_work.is_set() and self._fault is None
+        """Whether the CLI has gone, though nobody wanted it to, before it had begun with the turn."""
+        is_gone = self.ended.is_set() or self._abandoned
+        return is_gone and not self.at_work.is_set() and self._fault is None
 
     async def end_input(self) -> None:
         """Nothing more will be sent: the CLI finishes what it has, and ends."""
