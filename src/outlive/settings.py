@@ -178,6 +178,13 @@ class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     warm_processes: int = Field(4, ge=0, le=1000, description="Agent processes kept alive between turns; 0: none.")
     warm_seconds: float = Field(300.0, gt=0, le=86400, description="How long one may rest before it is ended.")
     warm_memory_mb: int = Field(1024, ge=1, description="Resident memory all of them may take together, in MiB.")
+    spare_processes: int = Field(
+        1,
+        ge=0,
+        le=100,
+        description="Agent processes started ahead for new sessions, per profile; 0: none.",
+    )
+    spare_seconds: float = Field(900.0, gt=0, le=86400, description="How long one may wait for its session.")
     while_busy: Literal["queue", "collect", "steer", "interrupt"] = Field(
         "queue", description="What becomes of a message that comes while its session runs a turn."
     )

@@ -15,12 +15,11 @@ from outlive.agents.credentials import KeyPair, credential_source
 from outlive.agents.field_chooser import ModelFieldChooser
 from outlive.agents.isolation import Isolation, choose_isolation
 from outlive.agents.models import ModelSettings, model_variables
-from outlive.agents.options import CliOptions
 from outlive.agents.profiles import Profile, Profiles, load_folder
+from outlive.agents.program import find_cli
 from outlive.agents.residents import Residents
 from outlive.agents.starter_profile import write_starter
 from outlive.agents.tree import IGNORED
-from outlive.agents.warm import WarmLimits, WarmProcesses
 from outlive.agents.workspace import DiskWorkspaces, Slot
 from outlive.clock import SystemClock, new_id
 from outlive.core.controls import WhileBusy
@@ -32,13 +31,14 @@ from outlive.core.retention import Retention
 from outlive.core.turns import CrashPolicy
 from outlive.databases import embedded_file, take_bedrock_keys
 from outlive.errors import AgentFailed, Invalid
-from outlive.flows.engine import Engine, Policy
+from outlive.flows.engine import Engine, NoSpares, Policy
 from outlive.flows.limits.read_gauges import read_gauges
 from outlive.flows.limits.statistics import flush_statistics
 from outlive.flows.run_turn import Turn
 from outlive.flows.session_store.store import SessionStore
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.ask_agent import ask_agent
+from outlive.live_agent import open_claude, open_spares, open_warm
 from outlive.observing import Observed, open_telemetry
 from outlive.protocols import Agent, AgentEvent, AgentTurn, FieldChooser, OnEvent
 from outlive.settings import Settings, load_settings
@@ -58,8 +58,6 @@ __all__ = [
 ]
 
 SCRIPTED = "scripted"
-ALONE_SECONDS = 20.0
-"""How long a process may rest where one tenant at a time has the machine: others wait for it as for a running turn."""
 MODEL_FIX = (
     "Set ANTHROPIC_API_KEY (or CLAUDE_CODE_USE_BEDROCK=1, or BEDROCK_ACCESS_KEY_ID and BEDROCK_SECRET_ACCESS_KEY), "
     "or pass --model scripted for the built-in stand-in."
@@ -190,14 +188,17 @@ async def open_app(
         table, queue, objects = stores.table, stores.queue, stores.objects
         residents = Residents[Slot]()
         reached = model if agent else await _reached(model, stack)
+        workspaces = DiskWorkspaces(
+            workspaces_folder(chosen), users=isolation.users, tenancy=isolation.tenancy, residents=residents
+        )
+        warm = None if agent else open_warm(chosen, isolation, residents)
+        spares = open_spares(chosen, isolation, workspaces, warm)
         engine = Engine(
             table=counting(table, counts, "table"),
             objects=counting(objects, counts, "objects"),
             queue=counting(queue, counts, "queue"),
-            workspaces=DiskWorkspaces(
-                workspaces_folder(chosen), users=isolation.users, tenancy=isolation.tenancy, residents=residents
-            ),
-            agent=agent or _claude(chosen, reached, isolation, residents),
+            workspaces=workspaces,
+            agent=agent or open_claude(chosen, reached, isolation, warm, spares),
             clock=SystemClock(),
             new_id=new_id,
             worker=f"{socket.gethostname()}:{os.getpid()}",
@@ -209,6 +210,7 @@ async def open_app(
             broadcast=stores.broadcast,
             telemetry=observed.telemetry,
             regions=stores.regions,
+            spares=spares or NoSpares(),
         )
         beside = replace(engine, table=table, objects=objects, queue=queue)
         stack.push_async_callback(flush_statistics, beside)
@@ -337,8 +339,6 @@ def start_profile(settings: Settings, name: str) -> Path:
 
 def agent_program() -> Path:
     """The CLI that turns run on; `AgentFailed` when there is none."""
-    from outlive.agents.claude import find_cli  # noqa: PLC0415 - loads the SDK
-
     return find_cli(None)
 
 
@@ -364,20 +364,3 @@ def _field_chooser(settings: Settings, model: ModelSettings) -> FieldChooser | N
     if settings.state_filter == "rules":
         return None
     return ModelFieldChooser(model, settings.state_model, seconds=settings.state_filter_seconds)
-
-
-def _claude(settings: Settings, model: ModelSettings, isolation: Isolation, residents: Residents[Slot]) -> Agent:
-    """The Claude agent; a process that runs no turn never loads the SDK."""
-    from outlive.agents.claude import ClaudeAgent  # noqa: PLC0415
-    from outlive.agents.running import Cli  # noqa: PLC0415
-
-    load_profile(settings)
-    profiles, warm = Profiles(settings.profiles), None
-    options = CliOptions(ask=settings.approve, memory=settings.memory)
-    if settings.warm_processes:
-        seconds = settings.warm_seconds if isolation.tenancy == "parted" else min(settings.warm_seconds, ALONE_SECONDS)
-        limits = WarmLimits(settings.warm_processes, seconds, settings.warm_memory_mb)
-        warm = WarmProcesses[Cli](limits, residents, SystemClock())
-    return ClaudeAgent(
-        model, profiles, turn_seconds=settings.turn_seconds, options=options, isolation=isolation, warm=warm
-    )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from outlive.agents.claude import find_cli
 from outlive.agents.isolation import Mode
+from outlive.agents.program import find_cli
 from outlive.flows.run_turn import Turn
 from outlive.settings import load_settings
 from outlive.testing.scripted_model import script

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from outlive.agents.claude import find_cli
+from outlive.agents.program import find_cli
 from outlive.testing.scripted_model import script
 from tests.agents.places import others_can_run, passable_folder
 

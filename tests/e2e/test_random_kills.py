@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from outlive.agents.claude import find_cli
+from outlive.agents.program import find_cli
 from outlive.core.ledger import LedgerLine
 from outlive.core.messages import Inbound
 from outlive.core.transcripts import unknown_parents

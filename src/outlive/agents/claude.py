@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from collections.abc import AsyncGenerator, Hashable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-import claude_agent_sdk
 from claude_agent_sdk import (
     AssistantMessage,
     ClaudeAgentOptions,
@@ -38,13 +36,15 @@ from outlive.agents.kept import check_kept
 from outlive.agents.memory_note import with_memory
 from outlive.agents.models import ModelSettings, model_variables
 from outlive.agents.options import CliOptions, arguments, environment
-from outlive.agents.outcome import failure, stop_reason, tool_summary
+from outlive.agents.outcome import failure, stop_reason, tool_summary, usage_of
 from outlive.agents.own_servers import OwnServers, connections
 from outlive.agents.profiles import Profile, Profiles
+from outlive.agents.program import find_cli
 from outlive.agents.running import Cli, Run
 from outlive.agents.servers import Server, server_faults
 from outlive.agents.session_tools import with_own_tools
-from outlive.agents.start import Start, prepare, prepare_again, tidy, with_question
+from outlive.agents.spares import Spares
+from outlive.agents.start import Start, prepare, prepare_again, prepare_ahead, tidy, with_question
 from outlive.agents.transcript import SYNTHETIC, forget_turn
 from outlive.agents.warm import WarmProcesses
 from outlive.agents.wire import Wire
@@ -58,7 +58,6 @@ from outlive.protocols import (
     ToolFinished,
     ToolStarted,
     TurnDone,
-    Usage,
 )
 
 GATE_SECONDS = 3600.0
@@ -81,13 +80,16 @@ class ClaudeAgent:
         options: CliOptions | None = None,
         isolation: Isolation | None = None,
         warm: WarmProcesses[Cli] | None = None,
+        spares: Spares[Any, Cli] | None = None,
     ) -> None:
-        """A turn ends after `turn_seconds`; with `warm` its CLI stays. `Invalid` for no model or a broken rule."""
+        """A turn ends after `turn_seconds`; a CLI may stay, or be started ahead. `Invalid` for a broken rule."""
         model_variables(model, os.environ)
         self._model, self._profiles, self._turn_seconds = model, profiles, turn_seconds
         self._options, self._isolation = options or CliOptions(), isolation or Isolation()
         parse_rules(self._options.ask)
-        self._warm = warm
+        self._warm, self._spares = warm, spares
+        if spares is not None:
+            spares.starts_by(self._ahead)
         self._runs: dict[Path, Run[_Reader] | None] = {}
         """Turns by their root; None while one is prepared."""
         self._closed = False
@@ -95,7 +97,7 @@ class ClaudeAgent:
     async def run(self, turn: AgentTurn) -> AsyncGenerator[AgentEvent, None]:
         if turn.root in self._runs:
             raise Conflict(f"a turn is running in {turn.root} already.", fix="Wait for it, or interrupt it.")
-        self._runs[turn.root] = None
+        self._runs[turn.root], asked = None, turn
         try:
             profile, turn = with_own_tools(await asyncio.to_thread(self._profile, turn), turn)
             recipe = self._recipe(turn, profile)
@@ -115,6 +117,7 @@ class ClaudeAgent:
                     yield event
         finally:
             del self._runs[turn.root]
+            self._learn(asked)
 
     def _profile(self, turn: AgentTurn) -> Profile:
         profile = self._profiles.load(turn.profile)
@@ -122,7 +125,7 @@ class ClaudeAgent:
 
     async def _again(self, turn: AgentTurn, recipe: Hashable) -> Run[_Reader] | None:
         """The turn on the CLI that rests in its tree, if there is one and it may serve it."""
-        is_plain = (turn.prompt or "").strip() and turn.agent_session_id is not None and turn.decision is None
+        is_plain = (turn.prompt or "").strip() and turn.decision is None
         if self._warm is None or not is_plain:
             return None
         cli = await self._warm.take(turn.root, turn.tree, (recipe, turn.agent_session_id))
@@ -142,15 +145,34 @@ class ClaudeAgent:
         if self._warm is not None:
             await self._warm.drop(turn.root)
         start = await asyncio.to_thread(prepare, turn, profile, self._options.ask)
-        if start.done:
-            return start
-        wire = self._wire(start)
+        return start if start.done else Run(start, self._cli(start, recipe), _reader(start))
+
+    async def _ahead(self, order: AgentTurn) -> Cli:
+        """A CLI that waits for its first turn, which will be like `order`."""
+        profile, turn = with_own_tools(await asyncio.to_thread(self._profile, order), order)
+        start = await asyncio.to_thread(prepare_ahead, turn, profile, self._options.ask)
+        cli = self._cli(start, self._recipe(turn, profile))
+        try:
+            await cli.messages()
+        except BaseException:
+            await asyncio.shield(cli.close())
+            raise
+        return cli
+
+    def _learn(self, turn: AgentTurn) -> None:
+        """How new sessions begin."""
+        if self._spares is not None and turn.prompt is not None and turn.agent_session_id is None and not self._closed:
+            self._spares.like(turn)
+
+    def _cli(self, start: Start, recipe: Hashable) -> Cli:
+        """A CLI for this start, which does not run yet."""
+        turn, profile, wire = start.turn, start.equipment.profile, self._wire(start)
         connect = connections(profile, turn.root, self._isolation, start.equipment.options(self._options), os.environ)
         servers = OwnServers(profile, turn, connect, start.equipment.start_seconds)
         home = self._warm.home if self._warm else None
         options = _sdk_options(start.equipment.skills, _gate(start, wire), servers)
         client = ClaudeSDKClient(options, transport=wire)
-        return Run(start, Cli(start, wire, client, recipe, home, servers), _reader(start))
+        return Cli(start, wire, client, recipe, home, servers)
 
     async def _answered(self, start: Start) -> AsyncGenerator[AgentEvent, None]:
         """The turn had come to its end before: there is nobody to ask."""
@@ -214,6 +236,8 @@ class ClaudeAgent:
 
     async def close(self) -> None:
         self._closed = True
+        if self._spares is not None:
+            await self._spares.close()
         for run in [run for run in self._runs.values() if run]:
             run.cli.wire.fail(_closed())
             await run.cli.wire.close()
@@ -253,18 +277,6 @@ class ClaudeAgent:
 
 def _closed() -> AgentFailed:
     return AgentFailed("the agent was closed while the turn ran.", fix="The message is tried again.")
-
-
-def find_cli(given: Path | None) -> Path:
-    """The CLI given, or the one that came with the SDK, or the one on the PATH; `AgentFailed` when there is none."""
-    bundled = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
-    for path in [given] if given else [bundled, Path(shutil.which("claude") or bundled)]:
-        if path.is_file() and os.access(path, os.X_OK):
-            return path
-    raise AgentFailed(
-        f"there is no program at {given or bundled}.",
-        fix="Correct cli_path." if given else "Install the wheel of claude-agent-sdk that carries the CLI.",
-    )
 
 
 def _gate(start: Start, wire: Wire) -> Gate | None:
@@ -374,7 +386,7 @@ class _Reader:
         return TurnDone(
             text=texts[-1] if texts else self.text,
             agent_session_id=self.session_id,
-            usage=_usage(self.results, start.usd_before),
+            usage=usage_of(self.results, start.usd_before),
             stop_reason=reason or "end_turn",
             is_error=last.is_error and reason != "interrupted",
             prompt_version=start.equipment.profile.digest,
@@ -384,17 +396,3 @@ class _Reader:
 
 def _reader(start: Start) -> _Reader:
     return _Reader(start.equipment.profile.servers)
-
-
-def _usage(results: list[ResultMessage], usd_before: float) -> Usage:
-    """Tokens and model calls are per result; money is the session's total so far, so the part before is taken off."""
-    tokens = [result.usage or {} for result in results]
-    total = results[-1].total_cost_usd or 0.0
-    return Usage(
-        usd=total - usd_before if total >= usd_before else total,
-        input_tokens=sum(each.get("input_tokens", 0) for each in tokens),
-        output_tokens=sum(each.get("output_tokens", 0) for each in tokens),
-        cache_read_tokens=sum(each.get("cache_read_input_tokens", 0) for each in tokens),
-        cache_write_tokens=sum(each.get("cache_creation_input_tokens", 0) for each in tokens),
-        agent_turns=sum(result.num_turns for result in results),
-    )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from outlive.errors import AgentFailed
+from outlive.protocols import Usage
 
 SUMMARY_LENGTH = 120
 _TELLING = (
@@ -73,3 +74,36 @@ def tool_summary(arguments: Mapping[str, Any]) -> str:
     printable = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(printable.split())
     return line if len(line) <= SUMMARY_LENGTH else line[: SUMMARY_LENGTH - 1] + "…"
+
+
+class Result(Protocol):
+    """What one result of the CLI says it has used."""
+
+    @property
+    def usage(self) -> Mapping[str, Any] | None:
+        """Tokens, by kind."""
+        ...
+
+    @property
+    def total_cost_usd(self) -> float | None:
+        """Of the conversation so far."""
+        ...
+
+    @property
+    def num_turns(self) -> int:
+        """Model calls."""
+        ...
+
+
+def usage_of(results: Sequence[Result], usd_before: float) -> Usage:
+    """Tokens and model calls are per result; money is the session's total so far, so the part before is taken off."""
+    tokens = [result.usage or {} for result in results]
+    total = results[-1].total_cost_usd or 0.0
+    return Usage(
+        usd=total - usd_before if total >= usd_before else total,
+        input_tokens=sum(each.get("input_tokens", 0) for each in tokens),
+        output_tokens=sum(each.get("output_tokens", 0) for each in tokens),
+        cache_read_tokens=sum(each.get("cache_read_input_tokens", 0) for each in tokens),
+        cache_write_tokens=sum(each.get("cache_creation_input_tokens", 0) for each in tokens),
+        agent_turns=sum(result.num_turns for result in results),
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
@@ -60,14 +61,27 @@ def prepare(turn: AgentTurn, profile: Profile, ask: Sequence[str] = ()) -> Start
 
     Written down before the CLI starts: what was asked. So a turn can be finished anywhere, from wherever it broke off.
     """
+    with _equipped(turn, profile) as equipment:
+        start = _begin(equipment.turn(turn), equipment, parse_rules((*ask, *profile.ask)))
+        traced = {"TRACEPARENT": turn.traceparent} if turn.traceparent else {}
+        return replace(start, variables={**start.variables, **traced})
+
+
+def prepare_ahead(turn: AgentTurn, profile: Profile, ask: Sequence[str] = ()) -> Start:
+    """The same for a process that no turn has come to yet: nothing is asked, and nothing written down."""
+    with _equipped(turn, profile) as equipment:
+        return Start(equipment.turn(turn), equipment, rules=parse_rules((*ask, *profile.ask)))
+
+
+@contextmanager
+def _equipped(turn: AgentTurn, profile: Profile) -> Iterator[Equipment]:
+    """The profile in the turn's tree, as its user may read it."""
     make_folders(turn.root)
     tidy(turn.root)
     try:
         equipment = lay_out(profile, turn.root)
         hand_over(equipment.folder, (turn.root / "work").lstat().st_uid)
-        start = _begin(equipment.turn(turn), equipment, parse_rules((*ask, *profile.ask)))
-        traced = {"TRACEPARENT": turn.traceparent} if turn.traceparent else {}
-        return replace(start, variables={**start.variables, **traced})
+        yield equipment
     except BaseException:
         tidy(turn.root)  # nobody is started who would need the servers' secrets
         raise
@@ -89,9 +103,9 @@ def _begin(turn: AgentTurn, equipment: Equipment, rules: tuple[Rule, ...]) -> St
 
 def prepare_again(before: Start, turn: AgentTurn, usd_before: float) -> Start:
     """The same for the process that `before` began with: it holds the conversation, and its places are not touched."""
-    if turn.prompt is None or turn.agent_session_id is None:
-        raise Invalid("a turn without a prompt or a conversation cannot go to a process at rest.")
-    size = transcript_path(turn.root, turn.agent_session_id).stat().st_size
+    if turn.prompt is None:
+        raise Invalid("a turn without a prompt cannot go to a process at rest.")
+    size = transcript_path(turn.root, turn.agent_session_id).stat().st_size if turn.agent_session_id else 0
     note_turn(turn.root, StartedTurn(turn.prompt, size))
     return replace(before, turn=before.equipment.turn(turn), prompt=turn.prompt, variables={}, usd_before=usd_before)
 

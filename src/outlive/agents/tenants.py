@@ -19,6 +19,8 @@ Tenancy = Literal["parted", "alone", "wiped"]
 GATE = ".tenants"
 """Its lock is held while a tree is opened; its content is the tenant whose trees lie here, or `MIXED`."""
 MIXED = b"mixed"
+SPARE = b"spare"
+"""In a tree's lock instead of a tenant: nobody has been here, and nobody will unless a new session takes the tree."""
 
 
 def tenant_digest(tenant: str) -> bytes:
@@ -62,7 +64,7 @@ def _cleared(slot: Path, tenant: bytes) -> bool:
         if os.pread(lock, 64, 0) == tenant:
             return True
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(slot)
+        remove_slot(slot)
     except BlockingIOError:
         return False
     finally:
@@ -70,12 +72,32 @@ def _cleared(slot: Path, tenant: bytes) -> bool:
     return True
 
 
-def _remove(slot: Path) -> None:
+def remove_left_spares(base: Path) -> None:
+    """Remove the spare trees of workers that died; to be called while the gate is held, which every new one takes."""
+    for slot in base.glob("*.lock"):
+        lock = os.open(slot, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            if os.pread(lock, 64, 0) == SPARE:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_slot(slot)
+        except BlockingIOError:
+            continue  # its worker lives
+        finally:
+            os.close(lock)
+
+
+def remove_slot(slot: Path) -> None:
     """The tree, its note and its lock, in an order that a crash in between does no harm to."""
     root = slot.with_suffix("")
+    empty_tree(root)
+    with suppress(FileNotFoundError):
+        root.rmdir()
+    slot.unlink()
+
+
+def empty_tree(root: Path) -> None:
+    """The note first, and then everything."""
     with suppress(FileNotFoundError):
         root.with_name(root.name + ".note").unlink()
     with suppress(FileNotFoundError):
         empty_folder(root)
-        root.rmdir()
-    slot.unlink()

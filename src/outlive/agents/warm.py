@@ -81,6 +81,8 @@ class _Kept(Generic[P]):
     watching: asyncio.Task[None]
     tree: str | None = None
     """The committed tree that its conversation ends on; None until the commit."""
+    seconds: float | None = None
+    """How long a process that was started ahead may wait for its session; None for one that has served a turn."""
 
 
 class WarmProcesses(Generic[P]):
@@ -115,9 +117,28 @@ class WarmProcesses(Generic[P]):
             return
         self._kept[root] = kept
         kept.tree, kept.since = tree, self._clock.now()
-        if not self._expiring or self._expiring.done():
-            self._expiring = asyncio.create_task(self._expire_forever())
+        self._look_out()
         await self._trim()
+
+    async def wait(self, root: Path, process: P, tree: str, seconds: float) -> bool:
+        """A process that was started ahead waits for a turn that starts from `tree`.
+
+        False when it had to go at once: nothing that rests makes room for it.
+        """
+        await self.rest(root, process)
+        kept = self._kept.get(root)
+        if kept is None:
+            return False
+        kept.tree, kept.seconds = tree, seconds
+        self._look_out()
+        if await self._excess() > 0:
+            await self.drop(root)
+        return self.waits(root)
+
+    def waits(self, root: Path) -> bool:
+        """Whether a process that was started ahead lives there, and no turn has taken it."""
+        kept = self._kept.get(root)
+        return kept is not None and kept.seconds is not None and kept.process.at_rest
 
     async def take(self, root: Path, tree: str, recipe: Hashable) -> P | None:
         """The process that may serve a turn from this tree; any other one in this root is gone on return."""
@@ -140,10 +161,13 @@ class WarmProcesses(Generic[P]):
 
     async def expire(self) -> None:
         """End what has rested too long."""
-        latest = self._clock.now() - self.limits.seconds
+        now = self._clock.now()
         await self._drop_all(
-            [root for root, kept in self._kept.items() if kept.tree is not None and kept.since <= latest]
+            [root for root, kept in self._kept.items() if kept.tree is not None and self._until(kept) <= now]
         )
+
+    def _until(self, kept: _Kept[P]) -> float:
+        return kept.since + (self.limits.seconds if kept.seconds is None else kept.seconds)
 
     async def close(self) -> None:
         """End all of them."""
@@ -178,21 +202,29 @@ class WarmProcesses(Generic[P]):
 
     async def _trim(self) -> None:
         """Keep number and memory within the limits."""
-        resting = [root for root, kept in self._kept.items() if kept.tree is not None]
+        resting = [root for root, kept in self._kept.items() if kept.tree is not None and kept.seconds is None]
         await self._drop_all(resting[: max(len(resting) - self.limits.processes, 0)])
-        sizes = await asyncio.to_thread(self._sizes, {root: kept.process.pid for root, kept in self._kept.items()})
+        sizes = await self._sizes()
         excess = sum(sizes.values()) - (self.limits.memory_mb << 20)
         for root, size in sizes.items():  # the longest rested first
             if excess > 0:
                 await self.drop(root)
                 excess -= size
 
-    def _sizes(self, pids: dict[Path, int]) -> dict[Path, int]:
-        return {root: self._measure(pid) for root, pid in pids.items()}
+    async def _excess(self) -> int:
+        return sum((await self._sizes()).values()) - (self.limits.memory_mb << 20)
+
+    async def _sizes(self) -> dict[Path, int]:
+        pids = {root: kept.process.pid for root, kept in self._kept.items()}
+        return await asyncio.to_thread(lambda: {root: self._measure(pid) for root, pid in pids.items()})
+
+    def _look_out(self) -> None:
+        if not self._expiring or self._expiring.done():
+            self._expiring = asyncio.create_task(self._expire_forever())
 
     async def _expire_forever(self) -> None:
         while self._kept:
-            oldest = min(kept.since for kept in self._kept.values())
-            with suppress(OSError):
-                await self._clock.sleep(max(oldest + self.limits.seconds - self._clock.now(), 0.05))
+            first = min(map(self._until, self._kept.values())) - self._clock.now()
+            with suppress(OSError):  # whoever comes meanwhile may rest for less than what waits now
+                await self._clock.sleep(min(max(first, 0.05), self.limits.seconds))
             await self.expire()

@@ -70,6 +70,7 @@ class Wire:
         self._state: str | None = None
         """What the CLI last said it was: running, idle, waiting for a decision."""
         self._abandoned = False
+        self._is_new = True
         self.at_work = asyncio.Event()
         """Set once the CLI works on a turn."""
         self.batch = Batch()
@@ -101,7 +102,7 @@ class Wire:
 
     def begin(self) -> None:
         """Another turn comes: what the CLI said about the last one does not count for it."""
-        self._result, self._state = None, None
+        self._result, self._state, self._is_new = None, None, False
         self.at_work.clear()
 
     @property
@@ -111,14 +112,16 @@ class Wire:
 
     @property
     def at_rest(self) -> bool:
-        """Whether the CLI lives, has ended a turn and waits for the next."""
+        """Whether the CLI lives, has ended a turn if it was asked for any, and waits for the next."""
         is_over = self._fault is not None or self._abandoned or self.input_ended or self.ended.is_set()
-        return self._result is not None and self._state == "idle" and not is_over
+        has_ended = self._result is not None and self._state == "idle"
+        return (has_ended or (self._is_new and self.is_ready())) and not is_over
 
     @property
     def died_unheard(self) -> bool:
-        """Whether the CLI ended by itself before it had begun with the turn."""
-        return self.ended.is_set() and not self.at_work.is_set() and self._fault is None
+        """Whether the CLI has gone, though nobody wanted it to, before it had begun with the turn."""
+        is_gone = self.ended.is_set() or self._abandoned
+        return is_gone and not self.at_work.is_set() and self._fault is None
 
     async def end_input(self) -> None:
         """Nothing more will be sent: the CLI finishes what it has, and ends."""

@@ -15,12 +15,24 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from outlive.agents.files import empty_folder, read_file, remove_files, write_files
 from outlive.agents.residents import Residents
-from outlive.agents.tenants import Tenancy, make_room, tenant_digest, tenants_gate
+from outlive.agents.tenants import (
+    SPARE,
+    Tenancy,
+    empty_tree,
+    make_room,
+    remove_left_spares,
+    remove_slot,
+    tenant_digest,
+    tenants_gate,
+)
 from outlive.agents.tree import IGNORED, TreeLimits, scan_tree
 from outlive.agents.users import OPEN, SHUT, Users, check_reachable, remove_litter
+from outlive.core.keys import SessionId
+from outlive.core.trees import TreeState, encode_note
 from outlive.errors import Invalid, Unavailable
 from outlive.protocols import FileContent, FileStat
 
@@ -30,6 +42,8 @@ FOLDERS = ("config", "work", "home", "tmp")
 SLOTS = 64
 SMALL = 64 * 1024
 """Bytes that are read or added on the event loop: some 50 µs by the page cache, where a thread costs the loop more."""
+SPARE_VERSION = 12, "8"
+"""Where in a session id, and what: a UUID of version 8 is a spare's (RFC 9562, 5.8), every other id is of version 4."""
 PASSABLE = 0o711
 """Mode of the base where trees have users of their own: they pass through it and cannot list it."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -69,23 +83,59 @@ class DiskWorkspaces:
         scan = partial(scan_tree, slot.root, limits=self._limits, ignored=self._ignored, owner=slot.owner)
         return DiskWorkspace(slot, self._residents, lambda: scan(now=self._now()))
 
+    async def open_spare(self, session_id: str) -> Slot:
+        """Lock and return an empty tree of nobody's for a session that does not exist yet; see `spare_session_id`.
+
+        Given back before a session has taken it, it leaves nothing behind.
+        """
+        return await asyncio.to_thread(self._take_spare, session_id)
+
+    async def remove_left_spares(self) -> None:
+        """Remove the spare trees of workers of this machine that died."""
+
+        def remove() -> None:
+            if self._base.is_dir():
+                with tenants_gate(self._base):
+                    remove_left_spares(self._base)
+
+        await asyncio.to_thread(remove)
+
+    def release(self, slot: Slot) -> None:
+        """Whoever has opened a spare tree needs it no longer: it is its process's, or given back."""
+        self._residents.leave(slot)
+
+    def _take_spare(self, session_id: str) -> Slot:
+        slot = self._new(_folder_name("", session_id), SPARE)
+        self._residents.enter(slot)
+        _write_note(slot.note, encode_note(TreeState(SessionId(session_id), 0)))
+        return slot
+
     def _take(self, tenant: str, session_id: str) -> Slot:
-        name = _folder_name(tenant, session_id)
+        if not tenant or not session_id:
+            raise Invalid("a tree needs a tenant and a session id.", fix="Pass both.")
+        name, digest = _folder_name(tenant, session_id), tenant_digest(tenant)
         if kept := self._residents.reclaim(self._base, name):
+            os.pwrite(kept.locks[0], digest, 0)  # a spare's is somebody's from now on
             with suppress(OSError):  # if somebody has removed it meanwhile; else nothing happens
                 kept.root.mkdir(mode=SHUT, exist_ok=True)
                 make_folders(kept.root, kept.owner)
             return kept
+        slot = self._new(name, digest)
+        self._residents.enter(slot)
+        return slot
+
+    def _new(self, name: str, digest: bytes) -> Slot:
+        """A slot of this name, locked and with its folders."""
         try:
             _private(self._base, SHUT if self._users is None else PASSABLE)
             if self._users:
                 check_reachable(self._base, "the folder of trees")
-            digest = tenant_digest(tenant)
             with tenants_gate(self._base) as gate:
-                make_room(self._base, gate, digest, self._tenancy)
+                if digest != SPARE:
+                    make_room(self._base, gate, digest, self._tenancy)
                 slot = _free_slot(self._base, name, digest)
             try:
-                slot = self._made(slot)
+                return self._made(slot)
             except BaseException:
                 slot.give_back()
                 raise
@@ -95,8 +145,6 @@ class DiskWorkspaces:
                 original=error,
                 fix="Make the folder writable, or set OUTLIVE_WORKSPACES to another one.",
             ) from error
-        self._residents.enter(slot)
-        return slot
 
     def _made(self, slot: Slot) -> Slot:
         """The slot with its folders, and with its user if it gets one."""
@@ -144,13 +192,23 @@ class Slot:
             with suppress(FileNotFoundError):
                 self.root.chmod(SHUT)
             remove_litter(self.owner)
+        if os.pread(self.locks[0], 64, 0) == SPARE:
+            remove_slot(self.root.with_name(self.root.name + ".lock"))
         for lock in reversed(self.locks):
             os.close(lock)
 
 
+def spare_session_id() -> str:
+    """An id for a session whose tree is made before its tenant is known: on every host the path follows from the id."""
+    at, version = SPARE_VERSION
+    random = uuid4().hex
+    return random[:at] + version + random[at + 1 :]
+
+
 def _folder_name(tenant: str, session_id: str) -> str:
-    if not tenant or not session_id:
-        raise Invalid("a tree needs a tenant and a session id.", fix="Pass both.")
+    """Tells tenants apart, but for a spare's id: those are never given out twice, and a lock says whose a tree is."""
+    at, version = SPARE_VERSION
+    tenant = "" if session_id[at : at + 1] == version else tenant
     return blake2b(f"{len(tenant)}:{tenant}:{session_id}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -164,6 +222,9 @@ def _free_slot(base: Path, name: str, tenant: bytes) -> Slot:
         except BlockingIOError:
             os.close(lock)
             continue
+        if os.pread(lock, 64, 0) not in {b"", tenant}:
+            empty_tree(base / folder)  # another tenant's, or nobody's who died: nothing of it may be met
+        os.ftruncate(lock, 0)
         os.pwrite(lock, tenant, 0)
         return Slot(base / folder, (lock,))
     raise Unavailable(f"{SLOTS} processes hold trees of one session.", fix="End the ones that hang.")

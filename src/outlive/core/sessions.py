@@ -117,12 +117,12 @@ class Head:
 
     @property
     def tree(self) -> str:
-        """Names the tree of this version; empty while there is none.
+        """Names the tree of this version, the empty one of a new session included.
 
         The version alone would not do: a commit that lost and a rewind make the same number. The pack's name holds the
         fence and a sequence.
         """
-        return f"{self.version}:{self.packs[-1].name}" if self.packs else ""
+        return f"{self.version}:{self.packs[-1].name if self.packs else ''}"
 
 
 def encode_head(head: Head) -> bytes:

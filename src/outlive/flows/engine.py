@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 from outlive.core.compaction import DEFAULT_LIMIT
 from outlive.core.controls import WhileBusy
@@ -24,6 +24,7 @@ from outlive.flows.turn.running_turns import RunningTurns
 from outlive.flows.turn.share_dictionary import Dictionaries
 from outlive.protocols import (
     Agent,
+    AgentTurn,
     Broadcast,
     Channel,
     Clock,
@@ -98,6 +99,28 @@ class Policy:
     """Those that a session may choose in place of its profile's or the worker's."""
 
 
+class Spares(Protocol):
+    """Agent processes that a worker starts before there is a session for them."""
+
+    def begin(self, turn: AgentTurn) -> None:
+        """This process works from now on: new sessions will begin with turns like this one."""
+        ...
+
+    def offer(self, profile: str) -> str | None:
+        """The id for a new session of this profile whose process waits already; each is given out once."""
+        ...
+
+
+class NoSpares:
+    """Nothing is started ahead."""
+
+    def begin(self, turn: AgentTurn) -> None:
+        """Nothing follows."""
+
+    def offer(self, profile: str) -> str | None:  # noqa: ARG002 - the protocol's argument
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """One worker's hands."""
@@ -136,6 +159,8 @@ class Engine:
     """What the statistics have not been told yet."""
     telemetry: Telemetry = field(default_factory=Telemetry)
     """Whom it tells what happens."""
+    spares: Spares = field(default_factory=NoSpares)
+    """What waits for new sessions."""
     told: set[str] = field(default_factory=set)
     """Dead letters whose senders are known to have been told."""
 

@@ -357,7 +357,7 @@ async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continu
         debug_file=turn.debug_file,
         tree=turn.tree,
         model=chosen_model(turn.engine, turn.lease.head.options),
-        tools=(*own.tools, send_file(turn, own)),
+        tools=(*own.tools, send_file(turn.engine, turn.inbound.key.channel, own)),
         traceparent=turn.engine.telemetry.traceparent(),
         results=turn.results,
     )

@@ -12,6 +12,7 @@ from outlive.errors import Conflict, LeaseLost, OutliveError, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.run_turn import Turn, run_turn
 from outlive.flows.telemetry import about, about_message
+from outlive.flows.turn.first_turn import first_turn
 from outlive.flows.turn.hand_over import HandedOver
 from outlive.flows.turn.hold_lease import Busy
 from outlive.protocols import Delivery, OnEvent
@@ -39,6 +40,8 @@ async def work_queue(
     its message goes back unharmed.
     """
     stopping = asyncio.create_task(stop.wait())
+    if deadline is None:  # otherwise this process is about to end
+        engine.spares.begin(first_turn(engine))
     try:
         while not stop.is_set() and (deadline is None or engine.clock.now() < deadline):
             delivery = await _next(engine, wait if deadline is None else min(wait, deadline - engine.clock.now()))

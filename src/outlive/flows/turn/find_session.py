@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from outlive.core.keys import SessionId, SessionKey, head_key, mapping_key
 from outlive.core.sessions import SESSION_TTL, Head, KeyMapping, decode_head, decode_mapping
 from outlive.errors import Conflict, Corrupt, NotFound, Refused, Unavailable, VersionConflict
-from outlive.flows.engine import Engine
+from outlive.flows.engine import Engine, NoSpares
 from outlive.flows.retry import retrying
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.former_sessions import DAY, close_former, former_sessions, has_left, write_mapping
@@ -121,7 +122,8 @@ def _points(engine: Engine, mapping: KeyMapping) -> bool:
 async def start_anew(engine: Engine, stores: TenantStores, key: SessionKey, profile: str) -> SessionId:
     """Point the key at a fresh session (`/new`); the old one stays and can be found by its id."""
     row = await _mapping_row(engine, stores, key)
-    made = await _make(engine, stores, key, profile, row)
+    # its first turn may come to another worker: the process that waits here is for a session that is to run now
+    made = await _make(replace(engine, spares=NoSpares()), stores, key, profile, row)
     if isinstance(made, Busy):
         raise VersionConflict(f"session key {key} was re-pointed by somebody else just now.", fix="Try again.")
     await made.release()
@@ -147,7 +149,13 @@ async def _make(engine: Engine, stores: TenantStores, key: SessionKey, profile: 
     now = engine.clock.now()
     region = engine.policy.region
     head = Head(
-        SessionId(engine.new_id()), str(key), now, now, profile=profile, region=region, last_active_region=region
+        SessionId(engine.spares.offer(profile) or engine.new_id()),
+        str(key),
+        now,
+        now,
+        profile=profile,
+        region=region,
+        last_active_region=region,
     )
     lease = await create(engine, stores.table, head)
     try:

@@ -8,6 +8,7 @@ from typing import Any
 from outlive.core.manifests import APPEND, FILE
 from outlive.core.outgoing import PATH, SEND_FILE, WORK, OutFile, check_out_file, encode_out_file, work_path
 from outlive.errors import Invalid, NotFound
+from outlive.flows.engine import Engine
 from outlive.flows.turn.commit_files import MODE
 from outlive.flows.turn.commit_turn import TurnOnDisk
 from outlive.flows.turn.outgoing_files import outgoing_of
@@ -29,14 +30,14 @@ SCHEMA: Mapping[str, Any] = {
 }
 
 
-def send_file(turn: TurnOnDisk, tools: TurnTools) -> AgentTool:
-    """The tool, bound to a turn; it says no once the turn is over."""
+def send_file(engine: Engine, channel: str, tools: TurnTools) -> AgentTool:
+    """The tool, for the turn of the other `tools`; `channel` decides where the profile says nothing of files."""
 
     async def call(given: Mapping[str, Any]) -> str:
         return await _promise(tools.open(), given)
 
-    channel = turn.engine.channels.get(turn.inbound.key.channel)
-    return AgentTool(SEND_FILE, DESCRIPTION, SCHEMA, call, by_default=getattr(channel, "sends_files", False))
+    sends = getattr(engine.channels.get(channel), "sends_files", False)
+    return AgentTool(SEND_FILE, DESCRIPTION, SCHEMA, call, by_default=sends)
 
 
 async def _promise(turn: TurnOnDisk, given: Mapping[str, Any]) -> str:

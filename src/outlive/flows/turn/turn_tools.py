@@ -53,7 +53,8 @@ MERGED = {"type": "object", "description": "A JSON Merge Patch: objects are merg
 class TurnTools:
     """The tools of one turn; they say no once it is over."""
 
-    def __init__(self, turn: TurnOnDisk) -> None:
+    def __init__(self, turn: TurnOnDisk | None = None) -> None:
+        """Without a turn they only show what there will be."""
         self._turn = turn
         self.is_over = False
 
@@ -130,9 +131,9 @@ class TurnTools:
             return empty_state(schema)
 
     def open(self) -> TurnOnDisk:
-        """The turn; `Invalid` once it is over."""
-        if self.is_over:
-            raise Invalid("the turn is over.", fix="Call the tool in the next one.")
+        """The turn; `Invalid` before one begins, and once it is over."""
+        if self.is_over or self._turn is None:
+            raise Invalid("no turn runs.", fix="Call the tool in the next one.")
         return self._turn
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
+TEXTS = 256
+"""How many messages it has read before and need not read again: every request brings the whole conversation."""
 _CLAUSES = re.compile(
     r"(?<=[.!?;])\s+|\n+|,?\s+and\s+(?=(?:my|our|remember|call me|what|who|do you|tell me)\b)|"
     r",\s+(?=(?:what|who|do you|tell me)\b)",
@@ -54,8 +57,13 @@ class Question:
 
 def facts_in(text: str, turn: int) -> tuple[Fact, ...]:
     """The facts that `text` states; questions state nothing."""
+    return tuple(replace(fact, turn=turn) for fact in _stated(text))
+
+
+@lru_cache(maxsize=TEXTS)
+def _stated(text: str) -> tuple[Fact, ...]:
     clauses = (clause.strip() for clause in _CLAUSES.split(text))
-    found = (_fact(clause.rstrip(".!;,"), turn) for clause in clauses if not clause.endswith("?"))
+    found = (_fact(clause.rstrip(".!;,"), 0) for clause in clauses if not clause.endswith("?"))
     return tuple(fact for fact in found if fact)
 
 
