@@ -14,7 +14,7 @@ from outlive.flows.sessions.erase_many import erase_tenant
 from outlive.testing.instant_agent import InstantAgent
 from tests.flows.conftest import Meanwhile
 
-LISTING = " ".join(f"skill-{Random(7).getrandbits(60):x}-{number}" for number in range(400))  # noqa: S311 - no secret
+LISTING = " ".join(f"skill-{Random(7).getrandbits(60):x}-{number}" for number in range(400))
 
 STEPS = [
     *(("objects.list", nth) for nth in (1, 12, 13, 14, 15)),
