@@ -1,4 +1,4 @@
-"""The delivery and security defects of the original service: none without a test that would fail if it came back."""
+"""The defects of the original service and (from 31 on) of the memory designs: none without a test that keeps it away."""
 
 from __future__ import annotations
 
@@ -21,6 +21,24 @@ DEFECTS = {
     19: "a webhook secret that may be empty",
     20: "a debug command for everybody, groups past the allow-list",
     21: "long-lived keys and a wildcard in the roles",
+    31: "reading the tool cache destroys the entry",
+    32: "messages lost in the same millisecond",
+    33: "an invalidation that always fails",
+    34: "statistics that nobody writes, and a route that always fails",
+    35: "a conversation larger than a record stops its session for good",
+    36: "a version conflict that drops the message, a version that may be skipped",
+    37: "the last writer of two regions wins in silence",
+    38: "an active session loses its oldest messages",
+    39: "no pages: long conversations are cut and not deleted",
+    40: "a cache key without a tenant, and dependent on the order of names",
+    41: "admin routes and sessions for anybody",
+    51: "a lock that anybody's release deletes",
+    52: "a lock without renewal and without a fence",
+    53: "a second message that is rejected",
+    54: "a lock that a failover of Redis drops",
+    55: "a hot tier that may disagree with what is durable",
+    56: "a model before every turn, open to injected orders",
+    57: "an archive that nothing can be erased from",
 }
 
 

@@ -317,8 +317,11 @@ class AgentTurn:
 class FieldChooser(Protocol):
     """A small model between the state and the agent."""
 
-    async def choose(self, fields: Mapping[str, str], message: str) -> Chosen:
-        """Which fields (JSON Pointer -> beginning of the value) the message needs; `AgentFailed` for no answer."""
+    async def choose(self, fields: Mapping[str, str], message: str, *, profile: str) -> Chosen | None:
+        """Which fields (JSON Pointer -> beginning of the value) the message needs; None where the rules choose.
+
+        `AgentFailed` for no answer.
+        """
         ...
 
 

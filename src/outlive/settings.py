@@ -197,10 +197,14 @@ class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
         1500, ge=0, le=100_000, description="Tokens of a session's state that go with a message at most; 0: none."
     )
     state_filter: Literal["rules", "model"] = Field(
-        "rules", description="Who chooses these fields: plain rules, or a small model, which is one more model call."
+        "rules",
+        description="Who chooses these fields: plain rules, or a small model, which is one more model call; "
+        "a profile's settings may say otherwise.",
     )
     state_model: str = Field(
-        "claude-haiku-4-5", min_length=1, description="The small model; where it fails or is slow, the rules choose."
+        "",
+        description="The small model; empty for haiku (OUTLIVE_HAIKU_MODEL where it is set). "
+        "Where it fails or is slow, the rules choose.",
     )
     state_filter_seconds: float = Field(5.0, gt=0, le=60, description="How long it may take.")
     preferences: Literal["off", "on"] = Field(

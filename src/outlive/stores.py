@@ -84,6 +84,11 @@ async def _open_archive(url: str, clock: Clock) -> Objects | None:
     return PostgresObjects(url, clock)
 
 
+def is_our_own(queue_url: str) -> bool:
+    """Whether the queue lies in a database. SQS has producers and a dispatcher without keys, and seals by itself."""
+    return urlsplit(queue_url).scheme not in {"sqs", "https", "http"}
+
+
 async def _sealed(
     stores: Stores, settings: Settings, databases: Databases, clock: Clock, stack: AsyncExitStack
 ) -> Stores:
@@ -93,6 +98,7 @@ async def _sealed(
         return stores
     from outlive.encryption.broadcast import EncryptedBroadcast  # noqa: PLC0415 - an extra
     from outlive.encryption.objects import EncryptedObjects  # noqa: PLC0415 - an extra
+    from outlive.encryption.queue import EncryptedQueue  # noqa: PLC0415 - an extra
     from outlive.encryption.table import EncryptedTable  # noqa: PLC0415 - an extra
 
     plain = settings.key_plain == "read"
@@ -102,6 +108,7 @@ async def _sealed(
     return replace(
         stores,
         table=EncryptedTable(stores.table, ring, reads_plain=plain),
+        queue=EncryptedQueue(stores.queue, ring) if is_our_own(settings.queue_url) else stores.queue,
         objects=EncryptedObjects(stores.objects, ring, reads_plain=plain),
         archive=stores.archive and EncryptedObjects(stores.archive, ring, reads_plain=plain),
         keys=ring,

@@ -359,8 +359,12 @@ async def _reached(model: ModelSettings, stack: AsyncExitStack) -> ModelSettings
     return ModelSettings("scripted", base_url=server.url)
 
 
-def _field_chooser(settings: Settings, model: ModelSettings) -> FieldChooser | None:
-    """What chooses the state's fields beside the rules; `Invalid` where the model cannot be asked for that."""
-    if settings.state_filter == "rules":
-        return None
-    return ModelFieldChooser(model, settings.state_model, seconds=settings.state_filter_seconds)
+def _field_chooser(settings: Settings, model: ModelSettings) -> FieldChooser:
+    """What chooses the state's fields where the settings or a profile ask for a model; `Invalid` where none can be."""
+    return ModelFieldChooser(
+        model,
+        settings.state_model,
+        seconds=settings.state_filter_seconds,
+        profiles=profiles_of(settings),
+        usual=settings.state_filter == "model",
+    )

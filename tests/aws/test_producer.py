@@ -22,7 +22,7 @@ from outlive.aws.queue import SqsQueue
 from outlive.channels.slack.webhook import sign as sign_slack
 from outlive.core.keys import Tenant
 from outlive.core.messages import decode_inbound
-from outlive.entrypoints.aws_lambda.signing import Keys, signed
+from outlive.core.signing import Keys, signed
 from outlive.entrypoints.aws_lambda.webhook import read_webhook, sign
 from outlive.errors import Invalid, Refused
 from outlive.testing.queue_contract import nothing, receive

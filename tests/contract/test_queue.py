@@ -11,6 +11,7 @@ import pytest
 
 from outlive.aws.client import new_session
 from outlive.aws.queue import SqsQueue
+from outlive.encryption.queue import EncryptedQueue
 from outlive.memory.queue import MemoryQueue
 from outlive.memory.server import MemoryServer
 from outlive.postgres.queue import PostgresQueue
@@ -19,6 +20,7 @@ from outlive.sqlite.queue import SqliteQueue
 from outlive.testing.counting import Counts, counting
 from outlive.testing.faults import Plan, faulty
 from outlive.testing.queue import QueueSuite
+from tests.encryption.places import Vault
 from tests.servers import PostgresPlace, create_queue, local_aws
 
 
@@ -60,6 +62,15 @@ class TestSqliteQueue(QueueSuite):
 
     async def sever(self, queue: Queue) -> None:
         self.file.rename(self.file.with_suffix(".elsewhere"))
+
+
+class TestEncryptedQueue(TestMemoryQueue):
+    """Sealed."""
+
+    async def connect(self, place: Path, clock: Clock) -> Queue:
+        if not hasattr(self, "vault"):
+            self.vault = Vault(place)
+        return EncryptedQueue(MemoryQueue(self.server, clock=clock), self.vault.ring())
 
 
 class TestPostgresQueue(QueueSuite):

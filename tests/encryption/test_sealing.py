@@ -5,13 +5,19 @@ from __future__ import annotations
 import pytest
 
 from outlive.clock import SystemClock
+from outlive.core.keys import parse_tenant
+from outlive.encryption.key_ring import KeyRing
 from outlive.encryption.objects import EncryptedObjects
+from outlive.encryption.queue import EncryptedQueue
+from outlive.encryption.sealing import DataKey, key_id_of
 from outlive.encryption.table import MAX_BODY, EncryptedTable
-from outlive.errors import Corrupt, TooLarge
+from outlive.errors import Corrupt, TooLarge, Unavailable
 from outlive.memory.objects import MemoryObjects
+from outlive.memory.queue import MemoryQueue
 from outlive.memory.server import MemoryServer
 from outlive.memory.table import MemoryTable
-from outlive.protocols import Absent, At, Free, Keep
+from outlive.protocols import Absent, At, Free, Keep, Message
+from outlive.testing.clock import ManualClock
 from tests.encryption.places import Vault
 
 
@@ -93,3 +99,54 @@ async def test_the_largest_body_leaves_room_for_the_seal(table: EncryptedTable) 
     with pytest.raises(TooLarge, match="encrypted"):
         await table.write("acme/b", b"x" * (MAX_BODY + 1), expected=Absent(), lease=Free(), expires_at=None)
     assert [len(row.body) for row in await table.scan("acme/")] == [MAX_BODY]
+
+
+class Closed(KeyRing):
+    """A ring whose table is down."""
+
+    async def for_reading(self, owner: str, key_id: str, place: str) -> DataKey:
+        raise Unavailable("the keys are not there.")
+
+
+async def test_a_message_lies_sealed_in_the_queue(server: MemoryServer, tmp_path) -> None:
+    """Neither waiting nor dead does a message's text lie in the queue, and both are shown with it."""
+    plain = MemoryQueue(server, clock=SystemClock())
+    queue = EncryptedQueue(plain, Vault(tmp_path).ring())
+    await queue.send(Message("acme:console:ada:default", "m1", b"the secret"))
+    (waiting,) = await plain.waiting("acme:console:ada:default")
+    assert key_id_of(waiting.body)
+    assert b"secret" not in waiting.body
+    assert [m.body for m in await queue.waiting("acme:console:ada:default")] == [b"the secret"]
+    while delivery := await queue.receive(visibility=1, wait=0):
+        assert delivery.message.body == b"the secret"
+        await queue.give_back(delivery, delay=0, reason="no")
+    assert [letter.message.body for letter in await queue.dead_letters()] == [b"the secret"]
+    assert b"secret" not in (await plain.dead_letters())[0].message.body
+
+
+async def test_a_message_whose_key_cannot_be_asked_for_comes_again(server: MemoryServer, tmp_path) -> None:
+    """While the keys are down nothing is received, and no receive is counted against the message."""
+    clock, vault = ManualClock(), Vault(tmp_path)
+    queue = EncryptedQueue(MemoryQueue(server, clock=clock), vault.ring())
+    await queue.send(Message("acme:console:ada:default", "m1", b"hello"))
+    without = EncryptedQueue(MemoryQueue(server, clock=clock), Closed(MemoryTable(), [], clock))
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            await without.receive(visibility=1, wait=0)
+        clock.advance(6)
+    delivery = await queue.receive(visibility=1, wait=0)
+    assert delivery is not None
+    assert (delivery.message.body, delivery.receives) == (b"hello", 1)
+
+
+async def test_a_message_whose_key_was_destroyed_can_be_purged(server: MemoryServer, tmp_path) -> None:
+    """It stays sealed for whoever receives or lists it, and stops no other tenant's messages."""
+    ring = Vault(tmp_path).ring()
+    queue = EncryptedQueue(MemoryQueue(server, clock=SystemClock()), ring)
+    await queue.send(Message("acme:console:ada:default", "m1", b"hello"))
+    await queue.send(Message("other:console:ada:default", "m1", b"hi"))
+    await ring.destroy(parse_tenant("acme"))
+    found = [await queue.receive(visibility=9, wait=0), await queue.receive(visibility=9, wait=0)]
+    bodies = {delivery.message.group[:5]: delivery.message.body for delivery in found if delivery}
+    assert bodies["other"] == b"hi"
+    assert key_id_of(bodies["acme:"])

@@ -34,6 +34,7 @@ async def _overtaken(world, *, paused_for: float = 31.0):
     return slow
 
 
+@pytest.mark.defect(52)
 @pytest.mark.promise("P4")
 async def test_a_worker_that_was_overtaken_cannot_commit(world) -> None:
     """A worker whose lease has passed to another fails at its commit, and the session is the other one's."""
@@ -134,6 +135,7 @@ async def test_a_cancelled_turn_is_released_and_continued(world) -> None:
     assert (turn.how, turn.line.reply) == ("continued", "Message 1: one")
 
 
+@pytest.mark.defect(52)
 @pytest.mark.promise("P12")
 async def test_a_long_turn_keeps_its_lease(world) -> None:
     """A turn that takes ten leases is never taken over, because the lease is renewed while it runs."""
@@ -223,6 +225,7 @@ async def test_a_commit_that_landed_unseen_is_not_written_over(world) -> None:
     assert await world.lease_owner() is None
 
 
+@pytest.mark.defect(51)
 @pytest.mark.promise("P4")
 async def test_a_lease_that_passed_in_an_outage_is_lost(world) -> None:
     """When somebody else took the session during the outage, reading back finds that, and nothing is written."""

@@ -7,20 +7,23 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from outlive.clock import SystemClock
-from outlive.core.live import LiveState
+from outlive.core.live import LIVE
+from outlive.core.stream_positions import TextNews
 from outlive.encryption.broadcast import EncryptedBroadcast
 from outlive.errors import Unavailable
+from outlive.flows.delivery.follow_session import Committed, Live, follow_session
 from outlive.flows.engine import Engine
 from outlive.flows.run_turn import run_turn
-from outlive.flows.turn.watch_live import watch_live
-from outlive.protocols import AgentEvent, Broadcast, TextPart
+from outlive.memory.table import MemoryTable
+from outlive.protocols import AgentEvent, Broadcast, Row, TextPart
 from outlive.redis.broadcast import RedisBroadcast
 from tests.encryption.places import Vault
-from tests.engine.conftest import World
+from tests.engine.conftest import KEY, World
 from tests.servers import RedisServer
 
 
@@ -36,6 +39,16 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 def process(world: World, name: str, broadcast: Broadcast, **policy: object) -> Engine:
     """A worker, or one who looks, with a connection of its own."""
     return replace(world.worker(name, **policy), clock=SystemClock(), broadcast=broadcast)
+
+
+class Unwritten(MemoryTable):
+    """A table that is down for live text, and for nothing else."""
+
+    async def write(self, key: str, body: bytes, **conditions: Any) -> Row:
+        """As ever, or an outage."""
+        if f"/{LIVE}" in key:
+            raise Unavailable("no live text here.")
+        return await super().write(key, body, **conditions)
 
 
 @asynccontextmanager
@@ -55,27 +68,26 @@ async def begun(engine: Engine, world: World, text: str) -> AsyncIterator[asynci
     await turn
 
 
-async def first(engine: Engine, world: World, *, finished: bool) -> LiveState:
-    """The first state with text, or the one that is finished, as this process sees it."""
-    session_id = (await world.head()).session_id
-    async with asyncio.timeout(10), aclosing(watch_live(engine, engine.stores("acme"), session_id)) as states:
-        async for state in states:
-            if state.finished or (state.text and not finished and not state.ended):
-                return state
+async def first(engine: Engine, kind: type[Live | Committed]) -> Live | Committed:
+    """The first happening of this kind, as a stream of this process shows it."""
+    async with asyncio.timeout(10), aclosing(follow_session(engine, KEY)) as happenings:
+        async for told in happenings:
+            if told and isinstance(told[0], kind):
+                return told[0]
     raise AssertionError("it ended")
 
 
 async def test_another_process_hears_a_turn_at_once(world: World, redis: RedisServer) -> None:
-    """With a record that is hardly ever read, text and end of a turn are seen while it runs."""
+    """A stream in another process shows a turn's text while it runs, though no record of it is ever written."""
     ours, theirs = await RedisBroadcast.open(redis.url), await RedisBroadcast.open(redis.url)
     await world.turn(replace(world.worker(), clock=SystemClock()), "before")
-    watcher = process(world, "watcher", theirs, live_seconds=60)
-    watching = asyncio.create_task(first(watcher, world, finished=True))
-    async with begun(process(world, "w1", ours, live_seconds=60), world, "hello") as go_on:
-        seen = await first(watcher, world, finished=False)
-        go_on.set()
-    assert (seen.message_id, seen.finished) == ("hello", False)
-    assert (await watching).text == "Message 2: hello"
+    watcher = process(world, "watcher", theirs)
+    unrecorded = replace(process(world, "w1", ours), table=Unwritten(world.server))
+    watching = asyncio.create_task(first(watcher, Live))
+    async with begun(unrecorded, world, "hello"):
+        seen = await watching
+    assert isinstance(seen, Live)
+    assert (seen.message_id, seen.news) == ("hello", TextNews("…", append=False))
     await ours.close()
     await theirs.close()
 
@@ -87,11 +99,13 @@ async def test_without_redis_the_record_tells(world: World, redis: RedisServer) 
     await world.turn(replace(world.worker(), clock=SystemClock()), "before")
     watcher = process(world, "watcher", theirs, live_seconds=0.2)
     async with begun(process(world, "w1", ours, live_seconds=0.2), world, "hello") as go_on:
-        watching = asyncio.create_task(first(watcher, world, finished=True))
+        watching = asyncio.create_task(first(watcher, Committed))
         await asyncio.sleep(0.2)
         redis.kill()
         go_on.set()
-    assert (await watching).text == "Message 2: hello"
+    seen = await watching
+    assert isinstance(seen, Committed)
+    assert seen.line.reply == "Message 2: hello"
     assert (await world.head()).summary.turns == 2
     await ours.close()
     await theirs.close()

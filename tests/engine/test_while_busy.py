@@ -34,6 +34,7 @@ async def ledger(world) -> list[tuple[str, tuple[str, ...]]]:
     return [(line.message_id, line.joined) for line in lines]
 
 
+@pytest.mark.defect(53)
 async def test_queued_messages_have_a_turn_each(world) -> None:
     """By default each message has its own turn, in the order sent."""
     engine = world.worker()

@@ -16,6 +16,22 @@ from tests.entrypoints.conftest import Outlive
 SECRET = "the number is 4711"
 
 
+def in_the_queue(outlive: Outlive) -> list[bytes]:
+    """What a queue's own tables hold of its messages."""
+    with closing(sqlite3.connect(outlive.folder / "data" / "outlive.db")) as queue:
+        return [body for name in ("messages", "dead_letters") for (body,) in queue.execute(f"SELECT body FROM {name}")]
+
+
+def test_no_message_waits_in_the_open(sealed: Outlive) -> None:
+    """A message that waits or died lies sealed in the queue, and the commands for dead letters show its text."""
+    sealed("send", "ada", SECRET)
+    assert [key_id_of(body) is not None for body in in_the_queue(sealed)] == [True]
+    letter_id = sealed.bury("the model is down")
+    assert [key_id_of(body) is not None for body in in_the_queue(sealed)] == [True]
+    assert [letter["text"] for letter in sealed.ok("queue", "dead")["dead_letters"]] == [SECRET]
+    assert SECRET in sealed("queue", "show", letter_id).out
+
+
 @pytest.fixture
 def sealed(outlive: Outlive, tmp_path: Path) -> Outlive:
     """The command, encrypting with a key file, and closing tenants within a moment."""

@@ -64,6 +64,7 @@ async def test_patches_for_an_old_version_merge_where_they_do_not_touch(world: W
     assert (await read_state(world.worker(), world.stores, session)) == merged
 
 
+@pytest.mark.defect(36)
 async def test_a_conflict_is_recovered_from_by_reading_again(world: World) -> None:
     """Who lost reads the state again and patches the version it has now."""
     session = SessionId((await world.say("hello")).session_id)

@@ -59,6 +59,7 @@ async def test_large_objects_are_not_copied() -> None:
     assert tiers.gets == 1
 
 
+@pytest.mark.defect(55)
 @pytest.mark.promise("P8")
 @pytest.mark.parametrize("stored", [b"", b"short", b"x" * 40])
 async def test_a_damaged_copy_counts_as_missing(stored: bytes) -> None:
@@ -118,6 +119,7 @@ async def test_a_cold_turn_reads_nothing_from_the_store(tmp_path: Path) -> None:
     assert tiers.gets == before
 
 
+@pytest.mark.defect(54)
 async def test_a_redis_that_dies_and_comes_back_changes_no_answer(tmp_path: Path) -> None:
     """With the server killed between reads the store answers; started again, it is used again."""
     server = RedisServer(tmp_path / "redis")

@@ -38,6 +38,7 @@ async def texts_of(world: World, session: SessionId, **page: int) -> list[str]:
     return [message.text for message in found.messages]
 
 
+@pytest.mark.defect(32)
 async def test_two_workers_in_the_same_millisecond_lose_nothing(world: World, session: SessionId) -> None:
     """32 messages from 32 workers at one time get 32 ids in a row, and all of them are there."""
     await asyncio.gather(*(append(world, session, f"m{n}", worker=f"w{n}") for n in range(32)))
@@ -67,6 +68,7 @@ async def test_messages_are_read_backwards_by_page(world: World, session: Sessio
     assert seen == ["de", "bc", "a"]
 
 
+@pytest.mark.defect(35)
 async def test_hundreds_are_found_again_by_another_worker(world: World, session: SessionId) -> None:
     """A worker that has never seen the session appends behind the 300th message, and reads few records to find it."""
     await append(world, session, *(str(n) for n in range(300)))
@@ -130,6 +132,7 @@ async def test_no_session_no_messages(world: World) -> None:
         await texts_of(world, SessionId("0" * 32))
 
 
+@pytest.mark.defect(38)
 async def test_an_active_session_keeps_its_oldest_message(world: World, session: SessionId) -> None:
     """A message a day for two months: the session lives, and the first message is still there."""
     for day in range(60):
@@ -138,6 +141,7 @@ async def test_an_active_session_keeps_its_oldest_message(world: World, session:
     assert (await texts_of(world, session, after=0, limit=1)) == ["day 0"]
 
 
+@pytest.mark.defect(39)
 async def test_all_are_removed_page_by_page(world: World, session: SessionId) -> None:
     """A removal goes over every page, long texts included, and ids begin anew."""
     await append(world, session, *(str(n) for n in range(250)), LONG)

@@ -42,6 +42,7 @@ async def at_work(world: World, engine: Engine) -> SessionId:
     return SessionId(turn.session_id)
 
 
+@pytest.mark.defect(34)
 async def test_what_is_kept_up_to_date_is_what_a_count_finds(world: World) -> None:
     """Sessions, turns, money and bytes after turns, a fork and an erase equal those of a sweep."""
     engine = world.worker()

@@ -41,6 +41,7 @@ async def ask(cache: ToolCache, tool: Tool, ttl: float = MIN_TTL, **parameters: 
     return await cache.call("default", "weather", parameters, tool, ttl=ttl)
 
 
+@pytest.mark.defect(31)
 async def test_reading_does_not_change_what_is_kept(world: World) -> None:
     """After a hundred hits value and time are as they were, and the hits are counted apart."""
     cache, tool = cache_of(world), Tool()
@@ -60,6 +61,7 @@ async def test_32_readers_lose_no_count(world: World) -> None:
     assert (tool.asked, await cache_of(world).hits_of("default", "weather", {"city": "Bern"})) == (1, 32)
 
 
+@pytest.mark.defect(40)
 @pytest.mark.promise("P9")
 async def test_a_tenant_gets_nothing_of_anothers(world: World) -> None:
     """The same call of another tenant is made anew."""
@@ -75,6 +77,7 @@ async def test_the_order_of_names_does_not_matter(world: World) -> None:
     assert (await cache.call("default", "weather", {"b": {"y": 2.0, "x": 1}, "a": 1.0}, tool, ttl=MIN_TTL)).is_cached
 
 
+@pytest.mark.defect(33)
 async def test_a_tool_is_invalidated_without_a_scan(world: World) -> None:
     """However many results a tool has, all are forgotten by one read and one write, and other tools keep theirs."""
     cache, tool = cache_of(world), Tool()

@@ -64,6 +64,7 @@ async def test_every_change_names_its_deed(api) -> None:
             assert each["x-deed"] != "none", path
 
 
+@pytest.mark.defect(41)
 @pytest.mark.defect(18)
 async def test_nobody_without_a_key(api) -> None:
     """Without a key every operation answers 401, whatever it is asked."""

@@ -71,6 +71,7 @@ async def test_a_home_may_die_at_any_step(new_two: Callable[[], TwoRegions], act
             return
 
 
+@pytest.mark.defect(37)
 @pytest.mark.promise("P4")
 async def test_a_worker_of_the_old_home_changes_nothing(two: TwoRegions) -> None:
     """A turn that began in the east before a fail-over behind a cut cannot commit: not then, and not afterwards."""

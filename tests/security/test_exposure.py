@@ -20,8 +20,8 @@ from outlive.testing.instant_agent import InstantAgent
 from outlive.wiring import open_app
 
 SOURCES = Path(__file__).resolve().parents[2] / "src" / "outlive"
-FETCHING = {"urlopen": {"agents/field_chooser.py"}}
-"""Who may fetch without httpx: the small model's address comes from the settings."""
+FETCHING = {"build_opener": {"agents/small_calls.py"}}
+"""Who may fetch without httpx: the small model's address comes from the settings, and it follows no redirect."""
 
 
 @cache
@@ -42,9 +42,9 @@ def test_no_client_follows_a_redirect() -> None:
 
 
 def test_nobody_else_fetches() -> None:
-    """`urlopen` is called by the small model's client alone, whose address is a setting."""
-    found = {name for name, call in calls() if ast.unparse(call.func).endswith("urlopen")}
-    assert found == FETCHING["urlopen"]
+    """`urlopen` is called by nobody, and an opener is made by the small model's client alone."""
+    found = {way: {n for n, call in calls() if ast.unparse(call.func).endswith(way)} for way in ("urlopen", *FETCHING)}
+    assert found == {"urlopen": set(), **FETCHING}
 
 
 def canary(name: str) -> str:

@@ -13,6 +13,8 @@ from outlive.agents.skills import Skill
 from outlive.agents.subagents import Subagent
 
 BYTES = 16
+BESIDE = ("state_filter", "state_model")
+"""Settings that choose what goes with a message, and change nothing of the prompt's beginning."""
 
 
 def digest_profile(
@@ -28,7 +30,7 @@ def digest_profile(
         "subagents": [asdict(each) for each in subagents],
         "servers": [[each.name, dict(each.written)] for each in servers if each.enabled],
         "skills": [[each.name, [[f.path, f.executable, _digest(f.content)] for f in each.files]] for each in skills],
-        "settings": asdict(settings),
+        "settings": {name: value for name, value in asdict(settings).items() if name not in BESIDE},
     }
     return _digest(json.dumps(parts, sort_keys=True).encode())
 

@@ -10,7 +10,11 @@ from outlive.agents.permission_rules import check_rules, check_tools
 from outlive.errors import Invalid
 
 SETTINGS_FILE = "settings.json"
-KEYS = ("tools", "extra_tools", "permissions", "model", "memory", "memory_tools", "send_files", "max_turns", "max_usd")
+KEYS = (
+    *("tools", "extra_tools", "permissions", "model", "memory", "memory_tools", "send_files", "max_turns", "max_usd"),
+    *("state_filter", "state_model"),
+)
+FILTERS = ("rules", "model")
 PERMISSIONS = ("allow", "deny", "ask")
 
 
@@ -35,6 +39,10 @@ class ProfileSettings:
     """Whether the agent may send files to its chat; None: where the chat's channel takes them."""
     max_turns: int | None = None
     max_usd: float | None = None
+    state_filter: str | None = None
+    """Who chooses what of the state goes with a message, `rules` or `model`; None: as the worker's settings say."""
+    state_model: str | None = None
+    """The small model for that; None: the worker's."""
 
 
 def read_settings(file: JsonFile | None) -> ProfileSettings:
@@ -55,6 +63,8 @@ def read_settings(file: JsonFile | None) -> ProfileSettings:
         send_files=file.flag(("send_files",), given["send_files"]) if "send_files" in given else None,
         max_turns=_max_turns(file, given.get("max_turns")),
         max_usd=_max_usd(file, given.get("max_usd")),
+        state_filter=_state_filter(file, given.get("state_filter")),
+        state_model=file.text(("state_model",), given["state_model"]) if "state_model" in given else None,
         **{name: check_rules(file, ("permissions", name), rules.get(name, [])) for name in PERMISSIONS},
     )
 
@@ -66,6 +76,12 @@ def _check_asking(file: JsonFile, value: object) -> None:
             parse_rules([rule])
         except Invalid as error:
             file.refuse(("permissions", "ask", place), error.message, fix=error.fix or "Leave it out.")
+
+
+def _state_filter(file: JsonFile, value: object) -> str | None:
+    if value is not None and value not in FILTERS:
+        file.refuse(("state_filter",), f"state_filter is {value!r}.", fix='Write "rules" or "model", or leave it out.')
+    return None if value is None else str(value)
 
 
 def _max_turns(file: JsonFile, value: object) -> int | None:

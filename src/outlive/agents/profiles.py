@@ -74,10 +74,16 @@ class Profiles:
 
     def load(self, name: str) -> Profile:
         """Read and check a profile; `Invalid` names file, line and fix, or the profiles there are."""
+        return load_folder(self._folder(name), variables=self._variables)
+
+    def settings(self, name: str) -> ProfileSettings:
+        """Read and check a profile's settings alone; `Invalid` as for `load`."""
+        return read_settings(read_json(self._folder(name), SETTINGS_FILE))
+
+    def _folder(self, name: str) -> Path:
         if not NAME.fullmatch(name) or name not in self.names():
             raise Invalid(f"there is no agent profile {name!r}.{self._nearest(name)}", fix=self._known())
-        folder = next(folder / name for folder in self._folders if (folder / name).is_dir())
-        return load_folder(folder, variables=self._variables)
+        return next(folder / name for folder in self._folders if (folder / name).is_dir())
 
     def _nearest(self, name: str) -> str:
         close = difflib.get_close_matches(name, self.names(), n=1)

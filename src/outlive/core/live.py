@@ -122,9 +122,9 @@ def live_key(session_id: SessionId) -> str:
     return f"{LIVE}{session_id}"
 
 
-def live_topic(tenant: str, session_id: SessionId) -> str:
-    """Under which name a session's live text is passed on."""
-    return f"{tenant}/{live_key(session_id)}"
+def live_topic(tenant: str, session_key: str) -> str:
+    """Under which name the live text of a key's turns is passed on; a listener need not know the session behind it."""
+    return f"{tenant}/{LIVE}{session_key}"
 
 
 def is_newer(state: LiveState, than: LiveState | None) -> bool:

@@ -36,6 +36,8 @@ def open_client(url: str, what: str, *, wait_seconds: float | None, connect_seco
             socket_timeout=wait_seconds,
             socket_connect_timeout=connect_seconds,
             retry=Retry(NoBackoff(), 1),  # one more try on a fresh connection: the server may have been restarted
+            protocol=2,  # with this and the next line a connection's first words are ours, not four greetings
+            driver_info=None,
         )
     except ValueError as error:
         raise Invalid(f"{what} URL {place!r} is not valid: {error}.", fix="Use redis://HOST:PORT/DB.") from error

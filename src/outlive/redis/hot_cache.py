@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
@@ -15,11 +16,13 @@ TIMEOUT = 0.5
 
 
 class RedisHotCache:
-    """Implements `protocols.HotCache` with GET, SET with an expiry, and UNLINK: any server or cluster will do."""
+    """Implements `protocols.HotCache` with GET, SET with an expiry, and UNLINK."""
 
     def __init__(self, client: Redis, place: str) -> None:
         """Use `RedisHotCache.open`. `place` names the server in errors, without the password."""
         self._client, self._place = client, place
+        self._asked: dict[str, None] = {}
+        self._answers: asyncio.Task[dict[str, bytes | None]] | None = None
 
     @classmethod
     async def open(cls, url: str, *, wait_seconds: float = TIMEOUT) -> RedisHotCache:
@@ -32,9 +35,21 @@ class RedisHotCache:
 
     async def get(self, key: str) -> bytes | None:
         check_text("cache key", key)
-        async with self._translated():
-            found = await self._client.get(PREFIX + key)
-        return found.encode() if isinstance(found, str) else found
+        self._asked[key] = None
+        if self._answers is None:
+            self._answers = asyncio.create_task(self._ask())
+        return (await asyncio.shield(self._answers))[key]
+
+    async def _ask(self) -> dict[str, bytes | None]:
+        """What was asked for in one moment, as the packs of a resume are: one round trip, on one connection.
+
+        A pipeline, not MGET: in a cluster the keys lie on different servers.
+        """
+        keys, self._asked, self._answers = list(self._asked), {}, None
+        async with self._translated(), self._client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.get(PREFIX + key)
+            return dict(zip(keys, await pipeline.execute(), strict=True))
 
     async def put(self, key: str, value: bytes, *, seconds: float) -> None:
         check_text("cache key", key)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
-from outlive.entrypoints.aws_lambda.signing import Keys, signed
+from outlive.core.signing import Keys, signed
 from outlive.errors import Invalid, Unavailable
 
 ATTEMPT_SECONDS = 1.5

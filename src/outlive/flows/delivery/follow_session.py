@@ -17,12 +17,13 @@ from outlive.errors import NotFound
 from outlive.flows.delivery.find_answer import find_answer, find_dead_letter
 from outlive.flows.engine import Engine
 from outlive.flows.turn.find_session import find_head, find_mapping
+from outlive.flows.turn.hear_live import hear_live
 from outlive.flows.turn.live_text import read_live
 from outlive.flows.turn.read_ledger import read_lines
 from outlive.protocols import DeadLetter
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
-"""Seconds between two looks into the table. A turn of this process is told of at once."""
+"""Seconds between two looks into the table. A turn of this process, and with a broadcast any, is told of at once."""
 DEAD_SECONDS = 5.0
 """How often the dead letters are looked through."""
 
@@ -72,10 +73,11 @@ class _Follower:
     states: asyncio.Queue[LiveState] = field(default_factory=asyncio.Queue)
     failed: set[float] = field(default_factory=set)
     version: int = -1
+    latest: LiveState | None = None
 
-    async def watch(self) -> None:
-        """Gather the states of this process's turns."""
-        async with aclosing(self.engine.live.watch(self.key)) as states:
+    async def gather(self, told: AsyncGenerator[LiveState, None]) -> None:
+        """Take in the states of this process's turns, or of others'."""
+        async with aclosing(told) as states:
             async for state in states:
                 self.states.put_nowait(state)
 
@@ -102,9 +104,11 @@ class _Follower:
             return None
 
     def of_state(self, state: LiveState) -> list[Told]:
-        """What is new in a state."""
-        if state.finished:
+        """What is new in a state; nothing in one that is older than what was seen of the same message."""
+        before = self.latest if self.latest and self.latest.message_id == state.message_id else state
+        if state.finished or state.at < before.at:
             return []
+        self.latest = state
         found: list[Told] = []
         for news, behind in news_of(state, self.seen):
             self.seen = behind
@@ -142,14 +146,16 @@ class _Follower:
 @asynccontextmanager
 async def _following(engine: Engine, key: SessionKey, seen: Position | None) -> AsyncIterator[_Follower]:
     follower = _Follower(engine, key, seen or Position(at=int(engine.clock.now() * 1000)))
-    watching = asyncio.create_task(follower.watch())
+    sources = engine.live.watch(key), hear_live(engine, key)
+    gathering = [asyncio.create_task(follower.gather(source)) for source in sources]
     await asyncio.sleep(0)  # it watches before anybody looks
     try:
         yield follower
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        for task in gathering:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def follow_session(

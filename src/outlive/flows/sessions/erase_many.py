@@ -19,6 +19,7 @@ from outlive.flows.list_all import list_all, scan_all
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.erase_session import (
+    ROUNDS,
     Found,
     Receipt,
     Tier,
@@ -32,7 +33,7 @@ from outlive.flows.sessions.find_sessions import sessions_of_tenant, sessions_of
 from outlive.flows.sessions.scan_mappings import Pointer, remove_row, scan_mappings
 from outlive.flows.sessions.sweep_session import remove_from
 from outlive.flows.tenant_stores import TenantStores
-from outlive.protocols import At, ObjectInfo, Objects, Row, TenantKeys
+from outlive.protocols import At, Objects, Row, TenantKeys
 
 SESSIONS = "sessions/"
 
@@ -148,30 +149,50 @@ async def _by_session(engine: Engine, stores: TenantStores) -> Mapping[SessionId
 
 
 async def _erase_rest(engine: Engine, stores: TenantStores) -> list[Tier]:
-    """Records and objects of every other kind."""
+    """Records and objects of every other kind, and what began meanwhile.
+
+    Objects go before records, as a session has its record before its first object: one that began while the tenant was
+    erased loses its record, too, and never stays behind without its packs or their dictionary.
+    """
     engine.tally.forget(stores.tenant)
+    rounds: list[list[Tier]] = []
+    while len(rounds) < ROUNDS:
+        objects = await _remove_all(engine, stores.objects, "other objects")
+        archived = await _remove_archive(engine, stores)
+        records = await _remove_records(engine, stores)
+        left = len(await list_all(stores.objects, "", engine.clock))
+        rounds.append([records, replace(objects, left=left), archived])
+        if not any(tier.left for tier in rounds[-1]):
+            break
+    return [_summed(tiers) for tiers in zip(*rounds, strict=True)]
+
+
+def _summed(rounds: Sequence[Tier]) -> Tier:
+    last = rounds[-1]
+    return Tier(last.name, sum(tier.found for tier in rounds), sum(tier.bytes for tier in rounds), last.left)
+
+
+async def _remove_records(engine: Engine, stores: TenantStores) -> Tier:
     rows = await scan_all(stores.table, "", engine.clock)
     for row in rows:
         await remove_row(engine, stores, row)
     served = await _served(engine, stores)
     for row in served:
         await _remove_served(engine, row)
-    objects, objects_left = await _remove_all(engine, stores.objects)
-    archived, archived_left = ([], 0) if engine.archive is None else await _remove_all(engine, stores.archive)
     rows = [*rows, *served]
-    rows_left = len(await scan_all(stores.table, "", engine.clock)) + len(await _served(engine, stores))
-    return [
-        Tier("other records", len(rows), sum(len(row.body) for row in rows), rows_left),
-        Tier("other objects", len(objects), sum(info.size for info in objects), objects_left),
-        Tier("archive", len(archived), sum(info.size for info in archived), archived_left),
-    ]
+    left = len(await scan_all(stores.table, "", engine.clock)) + len(await _served(engine, stores))
+    return Tier("other records", len(rows), sum(len(row.body) for row in rows), left)
 
 
-async def _remove_all(engine: Engine, objects: Objects) -> tuple[list[ObjectInfo], int]:
+async def _remove_archive(engine: Engine, stores: TenantStores) -> Tier:
+    return Tier("archive", 0, 0, 0) if engine.archive is None else await _remove_all(engine, stores.archive, "archive")
+
+
+async def _remove_all(engine: Engine, objects: Objects, name: str) -> Tier:
     """Every object below the tenant's prefix, and how many there are after they were removed."""
     found = await list_all(objects, "", engine.clock)
     await remove_from(objects, engine.clock, [info.key for info in found])
-    return found, len(await list_all(objects, "", engine.clock))
+    return Tier(name, len(found), sum(info.size for info in found), len(await list_all(objects, "", engine.clock)))
 
 
 async def _served(engine: Engine, stores: TenantStores) -> list[Row]:

@@ -41,6 +41,7 @@ TIERS = (
 NOT_COVERED = (
     "messages still in the queue (one that is delivered later starts a new, empty session)",
     "working copies on other machines (never used again, and replaced when their place is needed)",
+    "copies in the hot tier of a server that is down, or in the memory of another process (gone after 15 minutes)",
 )
 
 

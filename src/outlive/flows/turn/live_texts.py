@@ -36,6 +36,11 @@ class LiveTexts:
             watcher.unseen[state.message_id] = state
             watcher.more.set()
 
+    def runs(self, key: SessionKey, message_id: str) -> bool:
+        """Whether the message's turn runs in this process."""
+        latest = self._latest.get(str(key))
+        return latest is not None and latest.message_id == message_id
+
     async def watch(self, key: SessionKey) -> AsyncGenerator[LiveState, None]:
         """The states of the key's turns as they come, the running turn's latest first; it ends when it is closed."""
         name, watcher = str(key), _Watcher()

@@ -51,9 +51,11 @@ async def _state(turn: TurnOnDisk) -> Filtered:
     if chooser is None or not fields:
         return by_rules
     try:
-        chosen = await chooser.choose(fields, turn.inbound.text)
+        chosen = await chooser.choose(fields, turn.inbound.text, profile=turn.lease.head.profile)
     except AgentFailed as error:
         return replace(by_rules, how=f"rules: {error.message}")
+    if chosen is None:
+        return by_rules
     found = filter_by_choice(state.document, chosen.paths, rules)
     return replace(found, how=f"a model ({chosen.input_tokens} tokens in, {chosen.output_tokens} out)")
 

@@ -15,7 +15,10 @@ MOST = 64
 
 
 class Dictionaries:
-    """What this worker knows of stored dictionaries; they never change, so nothing can be stale."""
+    """What this worker knows of stored dictionaries: their bytes, which never change, and not that they are there.
+
+    Another process may have erased the tenant since, so whoever writes looks. It is a first turn's one listing.
+    """
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, bytes], Dictionary] = {}
@@ -25,8 +28,6 @@ class Dictionaries:
         found = shared_part(data)
         if found is None:
             return SMALL_PACKS if len(data) <= DROP_FROM else None
-        if (stores.tenant, found.digest) in self._known:
-            return found
         key = dictionary_key(found.digest)
         if not await retrying(lambda: stores.objects.list(key, limit=1), clock):
             await retrying(lambda: _put(stores, key, found), clock)

@@ -41,7 +41,7 @@ class LiveTeller:
         if state.revision == self._told:
             return True
         try:
-            await self._broadcast.publish(live_topic(self._tenant, state.session_id), encode_live(state))
+            await self._broadcast.publish(live_topic(self._tenant, state.session_key), encode_live(state))
         except OutliveError:  # the record in the table is what counts
             return False
         self._told = state.revision
