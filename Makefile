@@ -106,6 +106,7 @@ bench: $(READY) $(BENCH)/.ready $(SERVERS)/.ready  ## Measure requests, bytes an
 	$(BIN)/python -m bench startup --json build/bench-startup.json
 	$(BIN)/python -m bench agent --json build/bench-agent.json
 	$(BIN)/python -m bench delivery --json build/bench-delivery.json
+	$(BIN)/python -m bench console --json build/bench-console.json
 
 $(BENCH)/.ready: bench/requirements/peers.txt
 	$(PYTHON) -m venv $(BENCH)
