@@ -62,12 +62,13 @@ async def audit_page(
     """
     end = engine.clock.now() + AHEAD if before is None else before
     found: list[AuditEntry] = []
+    page: list[AuditEntry] = []
     stride, start = FIRST_STRIDE, end
-    while len(found) <= limit and start > end - AUDIT_TTL - AHEAD:
+    while len(page) == len(found) and start > end - AUDIT_TTL - AHEAD:
         start, below = max(end - stride, 0.0), start
         found = [*await _between(engine, stores, start, below), *found]
+        page = [entry for entry in found if entry.at >= found[-limit].at] if len(found) > limit else found
         stride *= 8
-    page = [entry for entry in found if entry.at >= found[-limit].at] if len(found) > limit else found
     return page[::-1], page[0].at if len(page) < len(found) else None
 
 
