@@ -1,6 +1,6 @@
 /** What stands around every page: where one can go, whose things are shown, the keyboard. */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { get, may, type Me, type OpenQuestion, type Queue } from "./api";
 import { useAsked } from "./ask";
 import { moveFocus, useShortcuts } from "./keys";
@@ -36,6 +36,7 @@ export function Frame({ me, onTenant, onSignOut }: Props) {
   const approvals = useAsked<{ approvals: OpenQuestion[] }>(`/v1/approvals?${me.tenant}`, 10_000);
   const queue = useAsked<Queue>(`/v1/queue?${me.tenant}`, 10_000);
   const page = route[0] ?? "sessions";
+  useEffect(() => document.querySelector(".top [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" }), [page]);
   useShortcuts({
     "g s": () => go("sessions"), "g a": () => go("approvals"), "g u": () => go("usage"),
     "g q": () => go("queue"), "g t": () => go("schedules"), "g l": () => go("tenant"), "g k": () => go("keys"),

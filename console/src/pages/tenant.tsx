@@ -26,11 +26,13 @@ export function TenantPage({ me }: { me: Me }) {
         <>
           <Numbers of={[["Spent today", money(data.today_usd)], ["This month", money(data.month_usd)], ["Turns that run", data.running.length]]} />
           <p class="hint">Money and running turns are counted while a limit of the day, the month or of turns at one time is set.</p>
-          <KillSwitch limits={data} me={me} onChange={changed} />
-          <LimitsForm limits={data} me={me} onChange={changed} />
+          <div class="sides">
+            <KillSwitch limits={data} me={me} onChange={changed} />
+            <LimitsForm limits={data} me={me} onChange={changed} />
+          </div>
         </>
       )}
-      {may(me, "admin") && <><EraseUser me={me} /><EraseTenant me={me} /><Audit key={changes} /></>}
+      {may(me, "admin") && <><div class="sides"><EraseUser me={me} /><EraseTenant me={me} /></div><Audit key={changes} /></>}
     </Page>
   );
 }
