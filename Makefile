@@ -11,7 +11,7 @@ SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: chaos soak fuzz audit template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser
+.PHONY: chaos soak fuzz audit template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser drawings
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -46,6 +46,7 @@ check: $(READY) $(SITE)/.ready  ## Run the static checks: ruff, mypy, import rul
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_docs.py --check
 	$(BIN)/python scripts/build_console.py --check
+	$(BIN)/python scripts/draw_diagrams.py --check
 	$(BUILD_SITE)
 
 unit: $(READY) $(SERVERS)/.ready browser  ## Run the tests
@@ -60,6 +61,9 @@ browser:  ## Install Debian's Chromium for the console's tests, where there is n
 
 console: $(READY)  ## Build the web console into the package (needs Node.js 20.19 or newer)
 	$(BIN)/python scripts/build_console.py
+
+drawings: $(READY)  ## Draw the docs' diagrams as SVG (needs Node.js and Chromium)
+	$(BIN)/python scripts/draw_diagrams.py
 
 kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
 	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py tests/e2e/test_server_kills.py -s --timeout 3600
@@ -106,6 +110,7 @@ bench: $(READY) $(BENCH)/.ready $(SERVERS)/.ready  ## Measure requests, bytes an
 	$(BIN)/python -m bench startup --json build/bench-startup.json
 	$(BIN)/python -m bench agent --json build/bench-agent.json
 	$(BIN)/python -m bench delivery --json build/bench-delivery.json
+	$(BIN)/python -m bench console --json build/bench-console.json
 
 $(BENCH)/.ready: bench/requirements/peers.txt
 	$(PYTHON) -m venv $(BENCH)

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         works = {
             "agent": _agent,
+            "console": _console,
             "delivery": _delivery,
             "run": _run,
             "throughput": _throughput,
@@ -89,6 +90,20 @@ async def _delivery(options: argparse.Namespace) -> int:
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     print(table(rows))
+    return 0
+
+
+async def _console(options: argparse.Namespace) -> int:
+    from bench.console import measure_console, table
+
+    place = options.folder or ROOT / "build"
+    place.mkdir(exist_ok=True, parents=True)
+    say = partial(print, file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=place, prefix="bench-") as made:
+        folder = options.folder or Path(made)
+        seeding, rows = await measure_console(folder, options.sessions, options.turns, options.rounds, say)
+    _write(options.json, [asdict(row) for row in rows])
+    print(f"seeded in {seeding:.0f} s\n{table(rows)}")
     return 0
 
 
@@ -152,6 +167,12 @@ def _parser() -> argparse.ArgumentParser:
     delivery.add_argument("--messages", type=_positive, default=800, help="of each measurement")
     delivery.add_argument("--servers", action="store_true", help="records and queue on PostgreSQL, started here")
     delivery.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
+    console = commands.add_parser("console", help="the admin API with 10,000 sessions and a million messages")
+    console.add_argument("--sessions", type=_positive, default=10_000)
+    console.add_argument("--turns", type=_positive, default=50, help="of each session, two messages each")
+    console.add_argument("--rounds", type=_positive, default=5, help="times that each request is sent")
+    console.add_argument("--folder", type=Path, help="where the sessions are, or are to be kept for the next run")
+    console.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     run = commands.add_parser("run", help="run the benchmark")
     run.add_argument("--sizes", type=_even, nargs="+", default=[10, 100, 1000, 5000], metavar="MESSAGES")
     run.add_argument("--only", action="append", choices=_NAMES, help="may be repeated")

@@ -216,6 +216,56 @@ export interface Queue {
   dead: number;
 }
 
+export interface Token {
+  id: string;
+  name: string;
+  tenant: string;
+  role: Role;
+  created_at: number;
+  created_by: string;
+  expires_at: number | null;
+}
+
+export interface Quotas {
+  max_usd_per_turn: number | null;
+  max_usd_per_session: number | null;
+  max_usd_per_day: number | null;
+  max_usd_per_month: number | null;
+  max_agent_turns: number | null;
+  max_concurrent_turns: number | null;
+  turn_seconds: number | null;
+}
+
+export interface Control {
+  quotas: Quotas;
+  stopped: { reason: string; by: string; since: number } | null;
+}
+
+export interface Limits {
+  tenant: Control;
+  everyone: Control;
+  effective: Quotas;
+  today_usd: number;
+  month_usd: number;
+  running: unknown[];
+}
+
+export interface AuditEntry {
+  at: number;
+  what: string;
+  session_key: string;
+  session_id: string;
+  by: string;
+  details: Record<string, string>;
+}
+
+export interface Erased {
+  complete: boolean;
+  erased: string[];
+  held: string[];
+  not_covered: string[];
+}
+
 export class ApiError extends Error {
   constructor(
     readonly status: number,

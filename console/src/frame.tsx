@@ -1,7 +1,7 @@
 /** What stands around every page: where one can go, whose things are shown, the keyboard. */
 
-import { useState } from "preact/hooks";
-import { get, type Me, type OpenQuestion, type Queue } from "./api";
+import { useEffect, useState } from "preact/hooks";
+import { get, may, type Me, type OpenQuestion, type Queue } from "./api";
 import { useAsked } from "./ask";
 import { moveFocus, useShortcuts } from "./keys";
 import { Dialog } from "./parts/basics";
@@ -10,6 +10,8 @@ import { QueuePage } from "./pages/queue";
 import { SchedulesPage } from "./pages/schedules";
 import { SessionPage } from "./pages/session";
 import { NewChat, SessionsPage } from "./pages/sessions";
+import { TenantPage } from "./pages/tenant";
+import { TokensPage } from "./pages/tokens";
 import { UsagePage } from "./pages/usage";
 import { go, link, useRoute } from "./route";
 import { nextTheme, theme } from "./theme";
@@ -22,6 +24,7 @@ interface Props {
 
 const SHORTCUTS: [string, string][] = [
   ["g s", "sessions"], ["g a", "approvals"], ["g u", "usage"], ["g q", "queue"], ["g t", "schedules"],
+  ["g l", "tenant: limits, data, audit"], ["g k", "API keys"],
   ["n", "new chat"], ["/", "to the filter, or the message"], ["j, k", "next, previous in a list"],
   ["Enter", "send the message"], ["Shift+Enter", "a new line in it"], ["Ctrl+.", "stop the running turn"], ["?", "this help"],
 ];
@@ -33,9 +36,10 @@ export function Frame({ me, onTenant, onSignOut }: Props) {
   const approvals = useAsked<{ approvals: OpenQuestion[] }>(`/v1/approvals?${me.tenant}`, 10_000);
   const queue = useAsked<Queue>(`/v1/queue?${me.tenant}`, 10_000);
   const page = route[0] ?? "sessions";
+  useEffect(() => document.querySelector(".top [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" }), [page]);
   useShortcuts({
     "g s": () => go("sessions"), "g a": () => go("approvals"), "g u": () => go("usage"),
-    "g q": () => go("queue"), "g t": () => go("schedules"),
+    "g q": () => go("queue"), "g t": () => go("schedules"), "g l": () => go("tenant"), "g k": () => go("keys"),
     n: () => setDialog("new"), "?": () => setDialog("help"),
     j: () => moveFocus("[data-row]", 1), k: () => moveFocus("[data-row]", -1),
     "/": () => document.querySelector<HTMLElement>("[data-slash]")?.focus(),
@@ -46,6 +50,8 @@ export function Frame({ me, onTenant, onSignOut }: Props) {
     ["usage", "Usage", 0],
     ["queue", "Queue", queue.data?.dead ?? 0],
     ["schedules", "Schedules", 0],
+    ["tenant", "Tenant", 0],
+    ...(may(me, "admin") ? [["keys", "Keys", 0] as [string, string, number]] : []),
   ];
   return (
     <div class="frame">
@@ -96,13 +102,23 @@ function Shown({ route, me, onNew, onAnswered, onQueue }: {
   if (page === "approvals") return <ApprovalsPage me={me} onAnswered={onAnswered} />;
   if (page === "usage") return <UsagePage />;
   if (page === "queue") return <QueuePage me={me} onChange={onQueue} />;
+  if (page === "tenant") return <TenantPage me={me} />;
+  if (page === "keys") return <TokensPage me={me} />;
   if (page === "schedules") return <SchedulesPage me={me} />;
   return <SessionsPage me={me} onNew={onNew} />;
 }
 
 function Tenant({ me, onTenant }: { me: Me; onTenant: (name: string) => void }) {
   const [names, setNames] = useState<string[]>([me.tenant]);
-  const load = async () => setNames([...new Set([me.tenant, ...(await get<{ tenants: string[] }>("/v1/tenants")).tenants])]);
+  const load = async () => {
+    const found = new Set([me.tenant]);
+    for (let after: string | null = ""; after !== null;) {
+      const page: { tenants: string[]; after: string | null } = await get(`/v1/tenants?limit=1000&after=${after}`);
+      page.tenants.forEach((name) => found.add(name));
+      after = page.after;
+    }
+    setNames([...found]);
+  };
   return (
     <select aria-label="Tenant" value={me.tenant} onFocus={load} onChange={(event) => onTenant(event.currentTarget.value)}>
       {names.map((name) => <option key={name}>{name}</option>)}

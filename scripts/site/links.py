@@ -1,10 +1,18 @@
-"""A hook of mkdocs: links out of `docs/` name the file instead, and folders of pages fill their part of the menu."""
+"""A hook of mkdocs: links out of `docs/` name the file, folders of pages fill their part of the menu, drawings stand in."""
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # mkdocs loads a hook by its file
+
+from scripts.draw_diagrams import BLOCK, LOOKS, name_of  # noqa: E402
 
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]]+)\]\((?P<target>\.\./[^)\s]*)\)")
 FOLDERS = {"How to": "how-to", "Reference": "reference", "Decisions": "decisions"}
@@ -33,7 +41,14 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str: 
             return f"[{link['text']}]({config['repo_url'].rstrip('/')}/blob/main/{place})"
         return link["text"] if "`" in link["text"] else f"{link['text']} (`{place}`)"
 
-    return LINK.sub(outside, markdown)
+    return BLOCK.sub(lambda diagram: _drawings(diagram[1], here, docs), LINK.sub(outside, markdown))
+
+
+def _drawings(text: str, here: Path, docs: Path) -> str:
+    """A diagram as it was drawn, for either look of the site; a link that is not found fails the build."""
+    folder = os.path.relpath(docs / "drawings", here)
+    told = " ".join(re.findall(r"""["\[(]([^"\]()<>|]{3,})["\])]""", text))[:200]
+    return "\n".join(f"![{told}]({folder}/{name_of(text, look)}#only-{look})" for look in LOOKS)
 
 
 def _pages(folder: Path) -> list[Path]:

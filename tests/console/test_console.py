@@ -151,6 +151,52 @@ def test_schedules_are_made_and_removed(window, served) -> None:
     expect(page.get_by_text("Nothing is scheduled.")).to_be_visible()
 
 
+def test_limits_are_set_and_turns_are_stopped(window, served) -> None:
+    """A limit that is set shows at once, and the kill switch stops all turns until it is taken back."""
+    page = window.page
+    window.open("tenant")
+    page.get_by_label("US dollars a day").fill("25")
+    page.get_by_role("button", name="Set the limits").click()
+    expect(page.locator(".audit tbody tr").first).to_contain_text("limits.changed")
+    assert served.ask("GET", "/v1/limits")["effective"]["max_usd_per_day"] == 25
+    page.get_by_label("Reason").fill("the bill is too high")
+    page.get_by_role("button", name="Stop all turns").click()
+    expect(page.get_by_label("Kill switch")).to_contain_text("the bill is too high")
+    page.get_by_role("button", name="Let turns run again").click()
+    expect(page.get_by_label("Reason")).to_be_visible()
+    served.ask("PATCH", "/v1/limits", {"max_usd_per_day": None})
+
+
+def test_a_key_is_made_and_revoked(window, served) -> None:
+    """A key is shown once when it is made, works, and counts no more when it is revoked."""
+    page = window.page
+    window.open("keys")
+    page.get_by_label("Whose it is").fill("for a test")
+    page.get_by_role("button", name="Make the key").click()
+    key = page.locator(".copied code").inner_text()
+    asked = {"Authorization": f"Bearer {key}"}
+    assert served.http.get("/v1/me", headers=asked).json()["role"] == "operator"
+    page.get_by_role("button", name="Revoke: for a test").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    expect(page.get_by_role("button", name="Revoke: for a test")).to_have_count(0)
+    assert served.http.get("/v1/me", headers=asked).status_code == 401
+
+
+def test_a_user_is_exported_and_erased(window, served) -> None:
+    """A user's data is downloaded as an archive, and once erased the receipt says that nothing is left."""
+    page = window.page
+    window.open("tenant")
+    served.prepare(mallory=["My name is Mallory"])
+    page.get_by_label("Chat id").fill("mallory")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export the user").click()
+    assert download.value.suggested_filename == "user-mallory.tar.zst"
+    page.get_by_role("button", name="Erase the user").click()
+    page.get_by_role("dialog").get_by_role("button", name="Erase").click()
+    expect(page.locator(".done")).to_contain_text("1 session erased, nothing is left.")
+    assert served.ask("GET", "/v1/sessions?user=mallory")["sessions"] == []
+
+
 def test_the_keyboard_is_enough(window, served) -> None:
     """Keys lead to pages, to the filter, through a list and to the help; Escape closes it."""
     page = window.page

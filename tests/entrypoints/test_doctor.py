@@ -21,7 +21,7 @@ from tests.entrypoints.conftest import Outlive, stuck
 NAMES = [
     "data folder", "disk space", "clock", "database", "workspaces", "leftovers", "model", "profile", "agent program",
     "isolation",
-    "table", "queue", "objects", "archive", "messages", "sessions", "leases", "turns",
+    "table", "queue", "objects", "archive", "messages", "sessions", "leases", "turns", "API keys",
 ]  # fmt: skip
 
 
@@ -66,7 +66,7 @@ def test_people_read_a_line_per_check(doctor: Outlive) -> None:
     lines = [line for line in done.out.splitlines() if "fix: " not in line]
     assert [line[6:22].strip() for line in lines] == NAMES
     assert "fix: Set ANTHROPIC_API_KEY" in done.out
-    assert done.err == "0 of 18 checks failed.\n"
+    assert done.err == "0 of 19 checks failed.\n"
 
 
 def test_agents_that_nothing_keeps_apart_are_a_warning(doctor: Outlive, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import secrets
 import tarfile
+import tracemalloc
 
 import pytest
 import zstandard
@@ -62,6 +64,18 @@ async def test_any_tar_can_read_it(world, session, tmp_path) -> None:
     tar = await asyncio.create_subprocess_exec("tar", "-tf", tmp_path / "out.tar", stdout=asyncio.subprocess.PIPE)
     listed, _ = await tar.communicate()
     assert f"{session}/tree/work/b/c.txt" in listed.decode().splitlines()
+
+
+async def test_an_export_takes_little_memory(world, tmp_path) -> None:
+    """An archive of megabytes is written with one stored pack in memory, and never a whole unpacked one."""
+    for number in range(12):
+        turn = await world.say(f"write {number}.txt: {secrets.token_hex(90_000)}")
+    tracemalloc.start()
+    exported = await export(world, turn.session_id, tmp_path / "out.tar")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert exported.bytes > 9_000_000
+    assert peak < 5_000_000
 
 
 async def test_the_manifest_names_every_file_with_its_digest(world, session, tmp_path) -> None:

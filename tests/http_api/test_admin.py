@@ -8,10 +8,13 @@ import pytest
 
 from outlive.core.messages import Inbound
 from outlive.errors import Conflict
+from outlive.flows.delivery.audit import AuditEntry, note_deed
+from outlive.flows.limits import list_usage
 from outlive.flows.turn.find_session import find_session
+from outlive.flows.turn.read_ledger import read_ledger
 from outlive.flows.turn.take_session import take_session
 from outlive.protocols import Message
-from tests.http_api.conftest import served
+from tests.http_api.conftest import TOKEN, served
 
 
 async def deeds(api):
@@ -49,6 +52,59 @@ async def test_pages_end(api) -> None:
         found += [line["session_id"] for line in page["sessions"]]
         after = page["after"]
     assert (sorted(found), len(found)) == (sorted(sent), 3)
+
+
+async def test_the_audit_is_read_page_by_page(api) -> None:
+    """Pages of the audit together hold every deed once, the newest first, however far apart and however close."""
+    now = api.app.engine.clock.now()
+    times = [now - 390 * 86400, now - 86400, now - 7.5, now - 7.5, now - 3, now]
+    for number, at in enumerate(times):
+        entry = AuditEntry(at, f"deed.{number}", "", "", "test", {})
+        await note_deed(api.app.engine, api.app.engine.stores("acme"), entry)
+    found, before = [], ""
+    while before is not None:
+        page = await api.ok("GET", f"/v1/audit?limit=1{before}")
+        found += [entry["at"] for entry in page["entries"]]
+        before = page["before"] and f"&before={page['before']}"
+    assert found == sorted(times, reverse=True)
+
+
+async def test_tenants_are_listed_page_by_page(api) -> None:
+    """Pages of tenants together hold each once; a token made by hand is refused."""
+    for tenant in ("acme", "b", "c"):
+        await api.ok("POST", "/v1/schedules", {"session": "ada", "text": "x", "every": 3600}, headers=_as(tenant))
+        await api.ok("PATCH", "/v1/limits", {"max_agent_turns": 3}, headers=_as(tenant))
+    first = await api.ok("GET", "/v1/tenants?limit=2")
+    rest = await api.ok("GET", f"/v1/tenants?limit=2&after={first['after']}")
+    assert (first["tenants"] + rest["tenants"], rest["after"]) == (["acme", "b", "c"], None)
+    assert (await api.refused(400, "GET", "/v1/tenants?after=../x"))["field"] == "after"
+
+
+def _as(tenant):
+    return {"Authorization": f"Bearer {TOKEN}", "Outlive-Tenant": tenant}
+
+
+async def test_the_bill_by_day_reads_only_what_has_changed(api, ada, monkeypatch) -> None:
+    """Asked for again, the bill reads no ledger but that of a session with a new turn, and is the same."""
+    read = []
+
+    async def reading(engine, stores, head):
+        read.append(head.key)
+        return await read_ledger(engine, stores, head)
+
+    monkeypatch.setattr(list_usage, "read_ledger", reading)
+    bills = [await api.ok("GET", "/v1/usage?by=day&days=2") for _ in range(2)]
+    assert (bills[0], len(read)) == (bills[1], 1)
+    await api.send("hello", "eve")
+    third = await api.ok("GET", "/v1/usage?by=day&days=2")
+    assert (third["total"]["turns"], len(read)) == (3, 2)
+
+
+async def test_the_dearest_sessions_come_first(api, ada) -> None:
+    """With a limit only the dearest sessions have a line, and the total is of all."""
+    await api.send("hello", "eve")
+    bill = await api.ok("GET", "/v1/usage?limit=1")
+    assert ([line["session_id"] for line in bill["lines"]], bill["total"]["turns"], bill["sessions"]) == ([ada], 3, 2)
 
 
 @pytest.mark.parametrize("after", ["x", "../..", "%00", "0" * 31, "9" * 1000])

@@ -131,6 +131,19 @@ async def test_lists_hold_the_tenants_own(api) -> None:
     assert (await api.ok("GET", "/v1/stats", headers=stranger))["sessions"] == 0
 
 
+async def test_another_tenants_things_are_unknown_ones(api) -> None:
+    """A schedule and a key of another tenant answer as ones that do not exist do, and stay."""
+    made = await api.ok("POST", "/v1/schedules", {"session": "ada", "text": "x", "every": 3600})
+    token = (await api.ok("POST", "/v1/tokens", {"name": "mine"}))["token"]
+    stranger = await api.key("admin", "globex")
+    for path, name in (("schedules", made["id"]), ("tokens", token["id"])):
+        real = await api.refused(404, "DELETE", f"/v1/{path}/{name}", headers=stranger)
+        other = await api.refused(404, "DELETE", f"/v1/{path}/{'0' * len(name)}", headers=stranger)
+        assert real["type"] == other["type"]
+    assert len((await api.ok("GET", "/v1/schedules"))["schedules"]) == 1
+    assert token["id"] in [each["id"] for each in (await api.ok("GET", "/v1/tokens"))["tokens"]]
+
+
 async def test_no_route_is_forgotten(api) -> None:
     """Every route of the application is in its description."""
     described = {path for _, path, _ in operations(await document_of(api))}

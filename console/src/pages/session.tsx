@@ -1,11 +1,12 @@
 /** One session: its head, and a page for each side of it. */
 
 import { useEffect, useState } from "preact/hooks";
-import { of, type Me, type SessionDetail } from "../api";
+import { may, of, send, type Me, type SessionDetail } from "../api";
 import { useAsked } from "../ask";
 import { bytes, money, plural, shortKey } from "../format";
-import { Badge, Numbers, Problem, Time } from "../parts/basics";
-import { awaited, link } from "../route";
+import { Act, Badge, Confirm, Numbers, Problem, Time } from "../parts/basics";
+import { download } from "../parts/erase";
+import { awaited, go, link } from "../route";
 import { Conversation } from "./conversation";
 import { SessionCost } from "./session_cost";
 import { StatePage } from "./state";
@@ -57,12 +58,13 @@ export function SessionPage({ session, tab, me, onAnswered }: { session: string;
       {tab === "state" && <StatePage session={session} />}
       {tab === "versions" && <VersionsPage session={session} me={me} onChange={again} />}
       {tab === "cost" && <SessionCost session={session} />}
-      {tab === "about" && data && <About of={data} />}
+      {tab === "about" && data && <About of={data} me={me} />}
     </section>
   );
 }
 
-function About({ of: detail }: { of: SessionDetail }) {
+function About({ of: detail, me }: { of: SessionDetail; me: Me }) {
+  const [erasing, setErasing] = useState(false);
   const line = detail.line;
   return (
     <div class="page">
@@ -87,6 +89,17 @@ function About({ of: detail }: { of: SessionDetail }) {
           <tr><th scope="row">Cut-off turns</th><td>{detail.interrupted.map((each) => each.text).join(", ") || "–"}</td></tr>
         </tbody>
       </table>
+      {may(me, "admin") && (
+        <div class="actions">
+          <Act act={() => download(of(line.session_id, "/export"))}>Export</Act>
+          <button type="button" class="danger" onClick={() => setErasing(true)}>Erase</button>
+        </div>
+      )}
+      {erasing && (
+        <Confirm title="Erase this session?" does="Erase" onClose={() => setErasing(false)} act={async () => { await send("DELETE", of(line.session_id)); go("sessions"); }}>
+          <p>Conversation, files and memory are removed from every store. There is no way back.</p>
+        </Confirm>
+      )}
     </div>
   );
 }

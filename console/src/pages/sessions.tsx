@@ -8,7 +8,8 @@ import { Chunk } from "../parts/chunk";
 import { awaited, go, link } from "../route";
 
 const PAGE = 1000;
-const AT_ONCE = 2000;
+const AT_ONCE = 10_000;
+const PAUSE = 250;
 const ROWS = 100;
 const ROW_HEIGHT = 66;
 
@@ -18,8 +19,8 @@ export function SessionsPage({ me, onNew }: { me: Me; onNew: () => void }) {
   const [text, setText] = useState("");
   const [shown, setShown] = useState<Shown>("all");
   const [wanted, setWanted] = useState(AT_ONCE);
-  const { lines, more, error, loaded } = useSessions(me.tenant, wanted);
-  const found = useMemo(() => lines.filter((line) => fits(line, text.toLowerCase(), shown)).sort((a, b) => b.updated_at - a.updated_at), [lines, text, shown]);
+  const { lines, more, error, loaded } = useSessions(me.tenant, wanted, useLate(queryOf(text, shown)));
+  const found = useMemo(() => lines.filter((line) => fits(line, text.trim().toLowerCase(), shown)).sort((a, b) => b.updated_at - a.updated_at), [lines, text, shown]);
   const chunks = useMemo(() => Array.from({ length: Math.ceil(found.length / ROWS) }, (_, n) => found.slice(n * ROWS, (n + 1) * ROWS)), [found]);
   return (
     <Page title="Sessions" actions={may(me, "operator") && <button type="button" class="primary" onClick={onNew}>New chat</button>}>
@@ -76,8 +77,24 @@ function fits(line: SessionLine, text: string, shown: Shown): boolean {
   return !text || `${line.key} ${line.title}`.toLowerCase().includes(text);
 }
 
+/** What the server is asked to look for. */
+function queryOf(text: string, shown: Shown): string {
+  const found = text.trim() ? `&text=${encodeURIComponent(text.trim().slice(0, 200))}` : "";
+  return shown === "all" ? found : `${found}&${shown}=true`;
+}
+
+/** A value once it has stayed the same for a moment. */
+function useLate(value: string): string {
+  const [late, setLate] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setLate(value), PAUSE);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return late;
+}
+
 /** The sessions in pages of a thousand; looked at again every few seconds, less often where there are many. */
-function useSessions(tenant: string, wanted: number) {
+function useSessions(tenant: string, wanted: number, query: string) {
   const [lines, setLines] = useState<SessionLine[]>([]);
   const [more, setMore] = useState(false);
   const [loaded, setLoaded] = useState(false);
@@ -88,7 +105,7 @@ function useSessions(tenant: string, wanted: number) {
     const over = new AbortController();
     const look = async () => {
       try {
-        if (!document.hidden) await load(wanted, over.signal, (found, rest) => {
+        if (!document.hidden) await load(wanted, query, over.signal, (found, rest) => {
           size.current = found.length;
           setLines(found);
           setMore(rest);
@@ -99,26 +116,26 @@ function useSessions(tenant: string, wanted: number) {
         if (over.signal.aborted) return;
         setError(failed as Error);
       }
-      timer = window.setTimeout(look, size.current > PAGE ? 20_000 : 3_000);
+      timer = window.setTimeout(look, size.current > PAGE ? (size.current > 5 * PAGE ? 30_000 : 15_000) : 3_000);
     };
     void look();
     return () => {
       over.abort();
       clearTimeout(timer);
     };
-  }, [tenant, wanted]);
+  }, [tenant, wanted, query]);
   return { lines, more, error, loaded };
 }
 
-async function load(wanted: number, signal: AbortSignal, told: (lines: SessionLine[], more: boolean) => void, first: boolean): Promise<void> {
+async function load(wanted: number, query: string, signal: AbortSignal, told: (lines: SessionLine[], more: boolean) => void, first: boolean): Promise<void> {
   const lines: SessionLine[] = [];
   let after = "";
   while (lines.length < wanted) {
-    const page: SessionPage = await get(`/v1/sessions?limit=${PAGE}&after=${after}`, signal);
+    const page: SessionPage = await get(`/v1/sessions?limit=${PAGE}&after=${after}${query}`, signal);
     lines.push(...page.sessions);
     if (page.after === null || page.sessions.length + page.damaged.length === 0) return told(lines, false);
     if (page.sessions.length < PAGE / 2) {
-      const next: SessionPage = await get(`/v1/sessions?limit=1&after=${page.after}`, signal);
+      const next: SessionPage = await get(`/v1/sessions?limit=1&after=${page.after}${query}`, signal);
       if (next.after === null) return told(lines, false);
     }
     if (first) told([...lines], true);

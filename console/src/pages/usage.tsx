@@ -17,13 +17,14 @@ const DAYS = 60;
 const DEAREST = 50;
 
 export function UsagePage() {
-  const days = useAsked<Usage>("/v1/usage?by=day");
-  const sessions = useAsked<Usage>("/v1/usage?by=session");
+  const days = useAsked<Usage>(`/v1/usage?by=day&days=${DAYS}`);
+  const sessions = useAsked<Usage>(`/v1/usage?by=session&limit=${DEAREST}`);
   if (!days.data) return days.error ? <Problem error={days.error} /> : <Loading />;
-  const lines = days.data.lines.slice(0, DAYS).reverse();
+  const lines = [...days.data.lines].reverse();
   const total = days.data.total;
   return (
     <Page title="Usage">
+      <p class="hint">Of the last {DAYS} days.</p>
       <Numbers of={[
         ["Cost", money(total.usd)], ["Turns", count(total.turns)],
         ["Input tokens", count(total.input_tokens + total.cache_read_tokens + total.cache_write_tokens)],
@@ -45,7 +46,7 @@ export function UsagePage() {
         <table>
           <thead><tr><th scope="col">Session</th><th scope="col" class="number">Turns</th><th scope="col" class="number">Cost</th><th scope="col" class="number">Input</th><th scope="col" class="number">Output</th><th scope="col" class="number">Cached</th></tr></thead>
           <tbody>
-            {sessions.data?.lines.slice(0, DEAREST).map((line) => (
+            {sessions.data?.lines.map((line) => (
               <tr key={line.session_id}>
                 <td><a href={link("sessions", line.session_id!, "cost")}>{shortKey(line.name)}</a></td>
                 <td class="number">{line.turns}</td>

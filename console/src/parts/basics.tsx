@@ -90,6 +90,22 @@ export function Act({ act, children, kind = "", disabled = false, label }: {
   );
 }
 
+/** Something that is shown once, to be taken along. */
+export function Copied({ label, text, hint }: { label: string; text: string; hint: string }) {
+  const [copied, setCopied] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setCopied(true);
+  };
+  return (
+    <div class="copied" role="status">
+      <strong>{label}</strong>
+      <code>{text}</code>
+      <div class="actions"><button type="button" onClick={copy}>{copied ? "Copied" : "Copy"}</button><span class="hint">{hint}</span></div>
+    </div>
+  );
+}
+
 /** A dialog of the browser's own: it keeps the focus in, Escape closes it. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null);

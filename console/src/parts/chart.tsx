@@ -9,9 +9,10 @@ export interface Bar {
 
 const WIDTH = 720;
 const HEIGHT = 200;
-const BOTTOM = 22;
-const LEFT = 58;
-const RIGHT = 42;
+const TOP = 18;
+const BOTTOM = 26;
+const LEFT = 84;
+const RIGHT = 62;
 
 export function Chart({ bars, names, label, unit, line }: {
   bars: Bar[];
@@ -23,9 +24,9 @@ export function Chart({ bars, names, label, unit, line }: {
   const highest = Math.max(...bars.map((bar) => sum(bar.parts)), 1e-9);
   const room = (WIDTH - LEFT - RIGHT) / Math.max(bars.length, 1);
   const width = Math.min(room * 0.72, 44);
-  const tall = HEIGHT - BOTTOM - 8;
+  const tall = HEIGHT - BOTTOM - TOP;
   const x = (index: number) => LEFT + room * (index + 0.5);
-  const points = bars.map((bar, index) => (bar.share === null ? null : `${x(index)},${8 + tall * (1 - bar.share)}`)).filter(Boolean);
+  const points = bars.map((bar, index) => (bar.share === null ? null : `${x(index)},${TOP + tall * (1 - bar.share)}`)).filter(Boolean);
   const every = Math.ceil(bars.length / 12);
   return (
     <figure class="chart">
@@ -38,9 +39,9 @@ export function Chart({ bars, names, label, unit, line }: {
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>
         {[0, 0.5, 1].map((part) => (
           <g key={part}>
-            <line class="grid" x1={LEFT} x2={WIDTH - RIGHT} y1={8 + tall * (1 - part)} y2={8 + tall * (1 - part)} />
-            <text x={LEFT - 6} y={12 + tall * (1 - part)} text-anchor="end">{unit(highest * part)}</text>
-            {line && <text x={WIDTH - RIGHT + 6} y={12 + tall * (1 - part)}>{part * 100}%</text>}
+            <line class="grid" x1={LEFT} x2={WIDTH - RIGHT} y1={TOP + tall * (1 - part)} y2={TOP + tall * (1 - part)} />
+            <text x={LEFT - 6} y={TOP + 4 + tall * (1 - part)} text-anchor="end">{unit(highest * part)}</text>
+            {line && <text x={WIDTH - RIGHT + 6} y={TOP + 4 + tall * (1 - part)}>{part * 100}%</text>}
           </g>
         ))}
         {bars.map((bar, index) => (
@@ -50,7 +51,7 @@ export function Chart({ bars, names, label, unit, line }: {
               const below = sum(bar.parts.slice(0, layer));
               return (
                 <rect key={layer} class={`part-${layer}`} x={x(index) - width / 2} width={width}
-                  y={8 + tall * (1 - (below + part) / highest)} height={(tall * part) / highest} />
+                  y={TOP + tall * (1 - (below + part) / highest)} height={(tall * part) / highest} />
               );
             })}
             {index % every === 0 && <text x={x(index)} y={HEIGHT - 6} text-anchor="middle">{bar.name}</text>}

@@ -176,6 +176,7 @@ def server_faults(started: Sequence[Mapping[str, Any]], servers: Sequence[Server
         if server.required:
             raise AgentFailed(
                 f"the MCP server {server.name!r} did not start ({status.get(server.name, 'unknown to the CLI')}).",
-                fix=f"Check {server.place}, or take `required` off it in {SERVERS_FILE}; the message is tried again.",
+                fix=f"Start {server.place} by hand, as the user that agents run as (`outlive doctor`: isolation), "
+                f"or take `required` off it in {SERVERS_FILE}; the message is tried again.",
             )
     return tuple(f"MCP server {server.name!r} did not start: the turn went on without it" for server in down)

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, NewType
 
 import zstandard
@@ -149,6 +151,31 @@ def decode_pack(
     name: str, data: bytes, dictionary: Dictionary | None = None, *, expected: PackRef | None = None
 ) -> Pack:
     """Verify and unpack; `Corrupt` names the pack and what is wrong with it, `SchemaTooNew` a newer format."""
+    _check_pack(name, data, dictionary, expected)
+    with _unpacking(name):
+        raw = _decompressor(dictionary).decompress(data[HEADER_BYTES:])
+        size = int.from_bytes(raw[:4], "big")
+        return Pack(_index(name, raw[4 : 4 + size]), memoryview(raw)[4 + size :])
+
+
+def decode_pieces(
+    name: str, data: bytes, dictionary: Dictionary | None, *, expected: PackRef
+) -> tuple[Mapping[str, Any], Iterator[bytes]]:
+    """As `decode_pack`, with the pack's data in pieces that are never together in memory; all errors but a damaged
+    frame's come before the first piece.
+    """
+    _check_pack(name, data, dictionary, expected)
+    pieces = _decompressor(dictionary).read_to_iter(memoryview(data)[HEADER_BYTES:], write_size=SMALL)
+    with _unpacking(name):
+        front = bytearray(next(pieces, b""))
+        size = int.from_bytes(front[:4], "big")
+        while len(front) < 4 + size:
+            front += next(pieces)
+        return _index(name, bytes(front[4 : 4 + size])), chain([bytes(front[4 + size :])], pieces)
+
+
+def _check_pack(name: str, data: bytes, dictionary: Dictionary | None, expected: PackRef | None) -> None:
+    """Everything that can be said before a byte is unpacked."""
     _check_header(name, data)
     if _digest(data[4:20], data[HEADER_BYTES:]) != data[20:36]:
         raise _corrupt(name, "its bytes do not match its checksum")
@@ -156,16 +183,23 @@ def decode_pack(
         raise _corrupt(name, "it is a whole pack, but not the one that was committed")
     if (dictionary.digest if dictionary else NO_DICTIONARY) != data[4:20]:
         raise _corrupt(name, "it was compressed against another dictionary")
-    try:
+    with _unpacking(name):
         _check_size(name, data[HEADER_BYTES:], expected)
-        raw = _decompressor(dictionary).decompress(data[HEADER_BYTES:])
-        size = int.from_bytes(raw[:4], "big")
-        index = json.loads(raw[4 : 4 + size])
-    except (zstandard.ZstdError, ValueError, RecursionError) as error:
+
+
+@contextmanager
+def _unpacking(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (zstandard.ZstdError, ValueError, RecursionError, StopIteration) as error:
         raise _corrupt(name, f"it cannot be unpacked ({error})") from error
+
+
+def _index(name: str, raw: bytes) -> Mapping[str, Any]:
+    index = json.loads(raw)
     if not isinstance(index, dict):
         raise _corrupt(name, "its index is no JSON object")
-    return Pack(index, memoryview(raw)[4 + size :])
+    return index
 
 
 def _check_size(name: str, frame: bytes, expected: PackRef | None) -> None:

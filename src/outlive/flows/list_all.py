@@ -8,7 +8,7 @@ from outlive.flows.retry import retrying
 from outlive.protocols import Clock, ObjectInfo, Objects, Row, Table
 
 PAGE = 1000
-ROWS = 100
+ROWS = 1000
 
 
 async def list_all(objects: Objects, prefix: str, clock: Clock) -> list[ObjectInfo]:

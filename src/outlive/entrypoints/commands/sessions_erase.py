@@ -44,6 +44,8 @@ def sessions_erase(
     _confirm(target, yes=yes)
     with progress.shown("Erasing", target.unit) as watch:
         done = at_rest(partial(erase, target=target, force=force, progress=watch), data=data, tenant=tenant)
+    if user and not done.erased and not json:
+        say(f"no session is of user {user!r}: users are chat ids, the third part of a key in `outlive sessions list`")
     return _show(done, json=json)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
-from outlive.entrypoints.doctor import agent_checks, aws_checks, machine_checks
+from outlive.entrypoints.doctor import agent_checks, aws_checks, channel_checks, machine_checks
 from outlive.entrypoints.doctor.findings import Check, Found, awaited, checked
 from outlive.entrypoints.doctor.store_checks import Sessions, archive, ping, queue_depth
 from outlive.errors import OutliveError
@@ -51,4 +51,6 @@ def _of_stores(app: App) -> dict[str, Callable[[], Awaitable[Found]]]:
         "sessions": sessions.readable,
         "leases": sessions.leases,
         "turns": sessions.interrupted,
+        "API keys": partial(channel_checks.api_keys, app),
+        **channel_checks.looks(app),
     }

@@ -18,6 +18,7 @@ from outlive.errors import Conflict, Invalid, NotFound, Refused
 from outlive.flows.access.api_keys import find_api_key, key_of_id
 from outlive.flows.access.sign_in import find_sign_in
 from outlive.flows.engine import Engine
+from outlive.flows.limits.list_usage import DayCounts
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.find_session import find_head, find_session
 from outlive.wiring import App
@@ -44,6 +45,8 @@ class Api:
     """Set when the server is about to end: streams end, and their readers come back elsewhere."""
     wrong_keys: list[float] = field(default_factory=list)
     """When the last wrong ones were shown to the sign-in."""
+    day_counts: dict[str, DayCounts] = field(default_factory=dict)
+    """Of each tenant whose bill was asked for by day."""
 
 
 @dataclass(frozen=True, slots=True)

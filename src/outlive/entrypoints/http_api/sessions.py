@@ -8,15 +8,16 @@ from typing import Annotated
 from fastapi import Query
 from starlette.responses import Response
 
-from outlive.core.keys import parse_session_id, parse_session_key
+from outlive.core.keys import parse_session_id
 from outlive.entrypoints.http_api.callers import Caller, CallerHere
 from outlive.entrypoints.http_api.faults import Failed, shown
 from outlive.entrypoints.http_api.parameters import MAX_NUMBER, After, Limit, Session
 from outlive.entrypoints.http_api.results import Result, result_of
 from outlive.entrypoints.http_api.routes import needs, router
 from outlive.errors import Invalid
+from outlive.flows.sessions.filter_sessions import SessionFilter, filter_sessions
 from outlive.flows.sessions.inspect_session import SessionDetail, inspect_session, read_conversation
-from outlive.flows.sessions.list_sessions import SessionLine, SessionPage, list_sessions
+from outlive.flows.sessions.list_sessions import SessionPage
 
 routes = router("sessions")
 
@@ -46,26 +47,16 @@ async def get_sessions(
 ) -> Response:
     """The tenant's sessions in order of their ids; `after` of the answer gives the next page, null ends them.
 
-    A page may be shorter than `limit`, even empty, and still not be the last.
+    With a filter a page holds `limit` of those that fit, unless it ends after 20,000 sessions that were looked at.
+    Sessions whose time is over are left out, so a page may be shorter than `limit` and still not be the last.
     """
     if after:
         try:
             parse_session_id(after)
         except Invalid as error:
             raise Failed(error, "after") from error
-
-    def is_meant(line: SessionLine) -> bool:
-        key = parse_session_key(line.key)
-        return (
-            channel in ("", key.channel)
-            and user in ("", key.chat_id)
-            and text.lower() in f"{line.key} {line.title}".lower()
-            and running in (None, line.held_until is not None)
-            and waiting in (None, line.approval is not None)
-        )
-
-    page = await list_sessions(caller.engine, caller.stores, after=after, limit=limit)
-    return shown(SessionPage(tuple(line for line in page.sessions if is_meant(line)), page.damaged, page.after))
+    wanted = SessionFilter(channel, user, text, running, waiting)
+    return shown(await filter_sessions(caller.engine, caller.stores, wanted, after=after, limit=limit))
 
 
 @routes.get("/v1/sessions/{session:segment}", **needs("viewer", model=SessionDetail))

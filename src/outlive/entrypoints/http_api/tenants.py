@@ -9,16 +9,18 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from outlive.core.keys import parse_tenant
 from outlive.core.quotas import Control, Stop
 from outlive.entrypoints.http_api.callers import Caller, CallerHere, check_everyone
-from outlive.entrypoints.http_api.faults import shown
-from outlive.entrypoints.http_api.parameters import Limit
+from outlive.entrypoints.http_api.faults import Failed, shown
+from outlive.entrypoints.http_api.parameters import After, Limit
 from outlive.entrypoints.http_api.routes import needs, router
+from outlive.errors import Invalid
 from outlive.flows.access.list_tenants import list_tenants
 from outlive.flows.delivery.audit import AuditEntry, audit_page
 from outlive.flows.limits.change_limits import set_quotas, start_turns, stop_turns
 from outlive.flows.limits.inspect_limits import LimitsReport, inspect_limits
-from outlive.flows.limits.list_usage import UsageReport, usage_by_day, usage_by_session
+from outlive.flows.limits.list_usage import DayCounts, UsageReport, usage_by_day, usage_by_session
 from outlive.flows.tenant_stores import TenantStores
 
 routes = router("tenants")
@@ -52,6 +54,8 @@ class Tenants:
     """The tenants that the caller may work for and that have anything."""
 
     tenants: tuple[str, ...]
+    after: str | None
+    """Give it back for the next page; null when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +87,33 @@ class Audit:
 
 
 @routes.get("/v1/tenants", **needs("viewer", model=Tenants))
-async def get_tenants(caller: CallerHere) -> Response:
-    """All tenants for a key for all; otherwise the key's own."""
-    return shown(Tenants(tuple(await list_tenants(caller.engine)) if caller.everyone else (caller.tenant,)))
+async def get_tenants(caller: CallerHere, after: After = "", limit: Limit = 100) -> Response:
+    """The tenants by their names, for a key for all; otherwise the key's own."""
+    if not caller.everyone:
+        return shown(Tenants((caller.tenant,), None))
+    if after:
+        try:
+            parse_tenant(after)
+        except Invalid as error:
+            raise Failed(error, "after") from error
+    found = await list_tenants(caller.engine, after=after, limit=limit + 1)
+    return shown(Tenants(tuple(found[:limit]), found[limit - 1] if len(found) > limit else None))
 
 
 @routes.get("/v1/usage", **needs("viewer", model=UsageReport))
 async def get_usage(
-    caller: CallerHere, by: Annotated[Literal["session", "day"], Query(description="One line for each.")] = "session"
+    caller: CallerHere,
+    by: Annotated[Literal["session", "day"], Query(description="One line for each.")] = "session",
+    limit: Annotated[int | None, Query(ge=1, le=1000, description="Only the dearest sessions; left out: all.")] = None,
+    days: Annotated[int | None, Query(ge=1, le=400, description="Only the last days; left out: all.")] = None,
 ) -> Response:
-    """The bill. By day every session's ledger is read."""
-    usage = (
-        usage_by_day(caller.engine, caller.stores) if by == "day" else usage_by_session(caller.engine, caller.stores)
-    )
-    return shown(await usage)
+    """The bill. By day the ledger of every session that has changed since the last time is read."""
+    if by == "session":
+        return shown(await usage_by_session(caller.engine, caller.stores, limit=limit))
+    counts = caller.api.day_counts.setdefault(caller.tenant, DayCounts())
+    since = caller.engine.clock.now() - (days - 1) * 86400 if days else 0.0
+    since -= since % 86400
+    return shown(await usage_by_day(caller.engine, caller.stores, since=since, counts=counts))
 
 
 @routes.get("/v1/stats", **needs("viewer", model=TenantStats))
@@ -107,11 +124,11 @@ async def get_stats(caller: CallerHere) -> Response:
 
 async def stats_of(caller: Caller) -> TenantStats:
     """The same for other routes."""
-    report = await usage_by_session(caller.engine, caller.stores)
+    report = await usage_by_session(caller.engine, caller.stores, limit=0)
     limits, total = await inspect_limits(caller.engine, caller.stores), report.total
     return TenantStats(
         tenant=caller.tenant,
-        sessions=len(report.lines),
+        sessions=report.sessions,
         turns=total.turns,
         usd=total.usd,
         input_tokens=total.input_tokens,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from outlive.errors import Corrupt
 from outlive.flows.engine import Engine
@@ -15,6 +16,10 @@ from outlive.protocols import Absent, Free
 
 AUDIT = "audit/"
 AUDIT_TTL = 400 * 86400.0
+AHEAD = 3600.0
+"""Seconds that the clock of whoever wrote an entry may be ahead of ours."""
+FIRST_STRIDE = 3600.0 * 8
+PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,33 @@ async def read_audit(engine: Engine, stores: TenantStores) -> list[AuditEntry]:
 async def audit_page(
     engine: Engine, stores: TenantStores, *, before: float | None, limit: int
 ) -> tuple[list[AuditEntry], float | None]:
-    """The newest entries, of those before a time; and the time before which there are more."""
-    entries = [entry for entry in await read_audit(engine, stores) if before is None or entry.at < before]
-    page = entries[-limit:]
-    return page[::-1], page[0].at if len(page) < len(entries) else None
+    """The newest entries, of those before a time; and the time before which there are more.
+
+    Keys sort by time and are read upwards only: so it looks back in strides, each eight times as long as the one
+    before, until there are enough. Entries of the very same moment are never on two pages.
+    """
+    end = engine.clock.now() + AHEAD if before is None else before
+    found: list[AuditEntry] = []
+    page: list[AuditEntry] = []
+    stride, start = FIRST_STRIDE, end
+    while len(page) == len(found) and start > end - AUDIT_TTL - AHEAD:
+        start, below = max(end - stride, 0.0), start
+        found = [*await _between(engine, stores, start, below), *found]
+        page = [entry for entry in found if entry.at >= found[-limit].at] if len(found) > limit else found
+        stride *= 8
+    return page[::-1], page[0].at if len(page) < len(found) else None
+
+
+async def _between(engine: Engine, stores: TenantStores, start: float, end: float) -> list[AuditEntry]:
+    """From `start` on, and before `end`; oldest first."""
+    found: list[AuditEntry] = []
+    after, last = f"{AUDIT}{start:017.6f}", f"{AUDIT}{end:017.6f}"
+    while rows := await retrying(partial(stores.table.scan, AUDIT, after=after, limit=PAGE), engine.clock):
+        found += [_entry(row.body, row.key) for row in rows if row.key < last]
+        after = rows[-1].key
+        if after >= last:
+            break
+    return found
 
 
 def _entry(body: bytes, name: str) -> AuditEntry:

@@ -30,10 +30,10 @@ async def copy_messages(engine: Engine, stores: TenantStores, source: SessionId,
         await _put(engine, stores, target, message)
 
 
-async def archived_messages(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[bytes]:
+async def archived_messages(engine: Engine, stores: TenantStores, session_id: SessionId) -> AsyncIterator[bytes]:
     """One JSON line per message with its whole text; `Corrupt` names one that is damaged."""
-    found = [(m.id, m.at, m.role, m.text) async for m in _messages(engine, stores, session_id)]
-    return [json.dumps(dict(zip(("id", "at", "role", "text"), each, strict=True))).encode() + b"\n" for each in found]
+    async for m in _messages(engine, stores, session_id):
+        yield json.dumps({"id": m.id, "at": m.at, "role": m.role, "text": m.text}).encode() + b"\n"
 
 
 def parse_archived(raw: bytes, name: str) -> tuple[LoggedMessage, ...]:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+import asyncio
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from outlive.core.ledger import LedgerLine
-from outlive.core.sessions import Head, Summary, decode_head
+from outlive.core.keys import SessionId
+from outlive.core.sessions import SESSION_TTL, Brief, Summary, decode_brief
 from outlive.core.spending import day_of
-from outlive.errors import Corrupt
+from outlive.errors import Corrupt, NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.limits.count_spending import read_spending
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.sessions.find_sessions import scan_heads
 from outlive.flows.sessions.walk_history import at_latest
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.read_ledger import read_lines
+from outlive.flows.turn.read_ledger import read_ledger
+
+FIGURES = (
+    "turns", "agent_turns", "usd", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens",
+    "seconds",
+)  # fmt: skip
+"""What is added up, in this order."""
+Figures = tuple[float, ...]
+Days = Mapping[str, Figures]
+NOTHING: Figures = (0,) * len(FIGURES)
+READ_AT_ONCE = 16
+MOST_COUNTED = 50_000
+"""Sessions whose days are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,87 +61,137 @@ class UsageReport:
     total: UsageLine
     damaged: tuple[str, ...]
     """What is wrong with sessions that could not be read; the bill is without them."""
+    sessions: int = 0
+    """In the bill."""
 
 
-async def usage_by_session(engine: Engine, stores: TenantStores) -> UsageReport:
-    """One line a session that is still there, the dearest first; no object is read."""
-    heads, damaged = await _heads(engine, stores)
-    lines = [_of_head(head) for head in heads if head.summary.turns]
-    return _report(sorted(lines, key=lambda line: -line.usd), damaged)
+class DayCounts:
+    """What sessions have used by day, each at the version it was counted at: counted again only once it has a turn."""
+
+    def __init__(self) -> None:
+        self._counted: dict[SessionId, tuple[str, Days]] = {}
+
+    def of(self, brief: Brief) -> Days | None:
+        """The session's days, where they are known for this version."""
+        tree, days = self._counted.get(brief.session_id, ("", {}))
+        return days if tree == brief.tree else None
+
+    def keep(self, brief: Brief, days: Days) -> None:
+        """For the next time; the oldest is forgotten where there are very many."""
+        self._counted.pop(brief.session_id, None)
+        self._counted[brief.session_id] = (brief.tree, days)
+        if len(self._counted) > MOST_COUNTED:
+            self._counted.pop(next(iter(self._counted)))
 
 
-async def usage_by_day(engine: Engine, stores: TenantStores, *, progress: Progress = unwatched) -> UsageReport:
+async def usage_by_session(engine: Engine, stores: TenantStores, *, limit: int | None = None) -> UsageReport:
+    """One line a session that is still there, the dearest first, `limit` at most; the total is of all of them.
+
+    No object is read.
+    """
+    briefs, damaged = await _briefs(engine, stores, since=0.0)
+    used = sorted((brief for brief in briefs if brief.summary.turns), key=lambda brief: -brief.summary.usd)
+    total = _line("total", _sum(_of_summary(brief.summary) for brief in used))
+    lines = [_line(brief.key, _of_summary(brief.summary), brief.session_id) for brief in used[:limit]]
+    return UsageReport(tuple(lines), total, tuple(damaged), len(used))
+
+
+async def usage_by_day(
+    engine: Engine,
+    stores: TenantStores,
+    *,
+    since: float = 0.0,
+    counts: DayCounts | None = None,
+    progress: Progress = unwatched,
+) -> UsageReport:
     """One line a UTC day, the newest first, from every turn of the sessions that are still there.
 
     A day of which only the count against the limits is left (its sessions are erased or expired) has a line, too.
+    With `since` only sessions with a turn since then are read, and days before are left out; with `counts` only those
+    that have changed since they were read last.
     """
-    heads, damaged = await _heads(engine, stores)
-    days: dict[str, UsageLine] = {}
-    for done, head in enumerate(heads, start=1):
-        try:
-            turns = await at_latest(engine, stores, head.session_id, lambda now: read_lines(engine, stores, now))
-        except Corrupt as error:
-            damaged.append(str(error))
-            continue
-        for turn in turns:
-            day = day_of(turn.at)
-            days[day] = _sum(day, [days.get(day, UsageLine(day)), _of_turn(turn)])
-        progress(done, len(heads))
-    for day, usd in (await read_spending(engine, stores)).days.items():
-        days[day] = replace(days.get(day, UsageLine(day)), counted_usd=usd)
-    return _report([days[day] for day in sorted(days, reverse=True)], damaged)
+    counts = DayCounts() if counts is None else counts
+    briefs, damaged = await _briefs(engine, stores, since)
+    limit, done = asyncio.Semaphore(READ_AT_ONCE), iter(range(1, len(briefs) + 1))
+
+    async def count(brief: Brief) -> Days:
+        async with limit:
+            days = counts.of(brief)
+            if days is None:
+                days = await _count(engine, stores, brief, counts, damaged)
+            progress(next(done), len(briefs))
+            return days
+
+    first = day_of(since)
+    days: dict[str, list[Figures]] = {}
+    for each in await asyncio.gather(*map(count, briefs)):
+        for day, figures in each.items():
+            days.setdefault(day, []).append(figures)
+    spent = {day: usd for day, usd in (await read_spending(engine, stores)).days.items() if day >= first}
+    lines = [
+        replace(_line(day, _sum(days.get(day, ()))), counted_usd=spent.get(day))
+        for day in sorted({*days, *spent}, reverse=True)
+        if day >= first
+    ]
+    total = _line("total", _sum(_figures_of(line) for line in lines))
+    return UsageReport(tuple(lines), total, tuple(damaged), len(briefs))
 
 
-async def _heads(engine: Engine, stores: TenantStores) -> tuple[list[Head], list[str]]:
-    heads, damaged = [], []
+async def _count(engine: Engine, stores: TenantStores, brief: Brief, counts: DayCounts, damaged: list[str]) -> Days:
+    """The days of one session, from its ledger; none of one that is gone or damaged."""
+    try:
+        ledger = await at_latest(engine, stores, brief.session_id, lambda now: read_ledger(engine, stores, now))
+        days = days_of(ledger)
+    except Corrupt as error:
+        damaged.append(str(error))
+        return {}
+    except NotFound:
+        return {}
+    counts.keep(brief, days)
+    return days
+
+
+def days_of(ledger: bytes) -> Days:
+    """Day -> what its turns used; `Corrupt` for a line that is none."""
+    found: dict[str, list[Figures]] = {}
+    try:
+        for raw in ledger.splitlines():
+            fields = json.loads(raw)
+            figures = tuple(fields.get(name, 0) for name in FIGURES)
+            found.setdefault(day_of(fields["at"]), []).append((1, *figures[1:]))
+        return {day: _sum(all_of) for day, all_of in found.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Corrupt(
+            "a line of ledger.jsonl cannot be read.", fix="Rewind the session to an older version."
+        ) from error
+
+
+async def _briefs(engine: Engine, stores: TenantStores, since: float) -> tuple[list[Brief], list[str]]:
+    found, damaged = [], []
+    oldest = max(since, engine.clock.now() - SESSION_TTL)
     for row in await scan_heads(engine, stores):
         try:
-            head = decode_head(row.body, row.key)
+            brief = decode_brief(row.body, row.key)
         except Corrupt as error:
             damaged.append(str(error))
             continue
-        if head.expires_at > engine.clock.now():
-            heads.append(head)
-    return heads, damaged
+        if brief.updated_at > oldest:
+            found.append(brief)
+    return found, damaged
 
 
-def _of_head(head: Head) -> UsageLine:
-    summary: Summary = head.summary
-    return UsageLine(
-        name=head.key,
-        session_id=head.session_id,
-        turns=summary.turns,
-        agent_turns=summary.agent_turns,
-        usd=summary.usd,
-        input_tokens=summary.input_tokens,
-        output_tokens=summary.output_tokens,
-        cache_read_tokens=summary.cache_read_tokens,
-        cache_write_tokens=summary.cache_write_tokens,
-        seconds=summary.seconds,
-    )
+def _of_summary(summary: Summary) -> Figures:
+    return tuple(getattr(summary, name) for name in FIGURES)
 
 
-def _of_turn(line: LedgerLine) -> UsageLine:
-    return UsageLine(
-        name="",
-        turns=1,
-        agent_turns=line.agent_turns,
-        usd=line.usd,
-        input_tokens=line.input_tokens,
-        output_tokens=line.output_tokens,
-        cache_read_tokens=line.cache_read_tokens,
-        cache_write_tokens=line.cache_write_tokens,
-        seconds=line.seconds,
-    )
+def _figures_of(line: UsageLine) -> Figures:
+    return tuple(getattr(line, name) for name in FIGURES)
 
 
-def _report(lines: list[UsageLine], damaged: list[str]) -> UsageReport:
-    return UsageReport(tuple(lines), _sum("total", lines), tuple(damaged))
+def _sum(all_of: Iterable[Figures]) -> Figures:
+    columns = zip(*all_of, strict=True)
+    return tuple(round(sum(column), 6) for column in columns) or NOTHING
 
 
-_SUMMED = tuple(set(UsageLine.__dataclass_fields__) - {"name", "session_id", "counted_usd"})
-
-
-def _sum(name: str, lines: Iterable[UsageLine]) -> UsageLine:
-    found = [asdict(line) for line in lines]
-    return UsageLine(name, **{field: round(sum(line[field] for line in found), 6) for field in _SUMMED})
+def _line(name: str, figures: Figures, session_id: SessionId | None = None) -> UsageLine:
+    return UsageLine(name, session_id, **dict(zip(FIGURES, figures, strict=True)))  # type: ignore[arg-type]

@@ -33,12 +33,13 @@ from outlive.flows.knowledge.message_log import read_messages
 from outlive.flows.progress import Progress, unwatched
 from outlive.flows.sessions.find_sessions import sessions_of_tenant, sessions_of_user
 from outlive.flows.sessions.scan_mappings import scan_mappings
-from outlive.flows.sessions.walk_history import Version, at_latest, find_versions, list_packs, read_entry, walk_history
+from outlive.flows.sessions.spool_parts import Spool, mapped, spool_in, spool_packs
+from outlive.flows.sessions.walk_history import Version, at_latest, find_versions, list_packs, walk_history
 from outlive.flows.sessions.write_archive import Archive, Member, new_archive
 from outlive.flows.sessions.write_tree import part_of
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.find_session import find_head
-from outlive.flows.turn.read_packs import pack_reader
+from outlive.flows.turn.read_packs import read_chunks
 
 SCHEMA = 1
 TITLE = "outlive-export.json"
@@ -60,14 +61,14 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """All that an archive says of one session, in memory: nothing can be swept away while it is written."""
+    """All that an archive says of one session, put aside: nothing can be swept away while it is written."""
 
     head: Head
     version: Version
     packs: Mapping[PackName, Pack]
-    ledger: bytes
+    ledger: Sequence[Part]
     others: tuple[Version, ...]
-    messages: Sequence[bytes]
+    messages: Part
     """Lines."""
 
 
@@ -87,8 +88,8 @@ async def export_session(
     The ledger is always today's. `Invalid` names the versions there are; an export that fails leaves no file behind.
     """
     keys = await _keys(engine, stores)
-    loaded = await _load(engine, stores, session_id, version, manifests=manifests)
-    async with new_archive(path, at=engine.clock.now(), overwrite=overwrite) as archive:
+    async with new_archive(path, at=engine.clock.now(), overwrite=overwrite) as archive, spool_in(path.parent) as spool:
+        loaded = await _load(engine, stores, session_id, spool, version, manifests=manifests)
         await _open(archive, engine, stores, [session_id])
         await _write(archive, loaded, keys.get(session_id, []), progress)
     sizes = [entry.size for entry in loaded.version.tree.entries.values()]
@@ -142,8 +143,9 @@ async def _export(
     async with new_archive(path, at=engine.clock.now(), overwrite=overwrite) as archive:
         await _open(archive, engine, stores, wanted)
         for done, session_id in enumerate(wanted, start=1):
-            loaded = await _load(engine, stores, session_id, None, manifests=manifests)
-            await _write(archive, loaded, keys.get(session_id, []), unwatched)
+            async with spool_in(path.parent) as spool:
+                loaded = await _load(engine, stores, session_id, spool, manifests=manifests)
+                await _write(archive, loaded, keys.get(session_id, []), unwatched)
             sizes += [entry.size for entry in loaded.version.tree.entries.values()]
             progress(done, len(wanted))
     return Exported(path, tuple(wanted), len(sizes), sum(sizes))
@@ -170,21 +172,37 @@ async def _keys(engine: Engine, stores: TenantStores) -> dict[SessionId, list[st
 
 
 async def _load(
-    engine: Engine, stores: TenantStores, session_id: SessionId, number: int | None, *, manifests: bool
+    engine: Engine,
+    stores: TenantStores,
+    session_id: SessionId,
+    spool: Spool,
+    number: int | None = None,
+    *,
+    manifests: bool,
 ) -> Loaded:
     async def load(head: Head) -> Loaded:
-        messages = await archived_messages(engine, stores, session_id)
-        if head.version == 0 and messages and not number:
-            return Loaded(head, NO_VERSION, {}, b"", (), messages)
+        messages = await _spool_messages(engine, stores, session_id, spool)
+        if head.version == 0 and messages.stop > messages.start and not number:
+            return Loaded(head, NO_VERSION, {}, (), (), spool.view()[messages])
         newest, version = await find_versions(
             engine, stores, head, head.version, head.version if number is None else number
         )
         others = await _others(engine, stores, head, version) if manifests else ()
-        packs = await pack_reader(engine, stores, session_id).fetch(version.tree.packs)
-        ledger = await read_entry(engine, stores, session_id, newest.tree, PATH)
-        return Loaded(head, version, packs, ledger, others, messages)
+        ledger = newest.tree.entries.get(PATH)
+        used = {chunk.pack for chunk in ledger.chunks} if ledger else set()
+        refs = dict.fromkeys([*version.tree.packs, *(ref for ref in newest.tree.packs if ref.name in used)])
+        packs = mapped(spool, await spool_packs(engine, stores, session_id, list(refs), spool))
+        said = read_chunks(packs, ledger) if ledger else ()
+        return Loaded(head, version, packs, said, others, spool.view()[messages])
 
     return await at_latest(engine, stores, session_id, load)
+
+
+async def _spool_messages(engine: Engine, stores: TenantStores, session_id: SessionId, spool: Spool) -> slice:
+    place = await spool.add([])
+    async for line in archived_messages(engine, stores, session_id):
+        place = slice(place.start, (await spool.add([line])).stop)
+    return place
 
 
 async def _others(engine: Engine, stores: TenantStores, head: Head, version: Version) -> tuple[Version, ...]:
@@ -207,9 +225,9 @@ async def _write(archive: Archive, loaded: Loaded, keys: Sequence[str], progress
     manifest = await asyncio.to_thread(_manifest, loaded, files)
     await archive.add(Member(f"{folder}/session.json", parts=[_session(loaded, keys)]))
     await archive.add(Member(f"{folder}/manifest.json", parts=[_json(manifest)]))
-    await archive.add(Member(f"{folder}/ledger.jsonl", parts=[loaded.ledger]))
+    await archive.add(Member(f"{folder}/ledger.jsonl", parts=loaded.ledger))
     if loaded.messages:
-        await archive.add(Member(f"{folder}/messages.jsonl", parts=list(loaded.messages)))
+        await archive.add(Member(f"{folder}/messages.jsonl", parts=[loaded.messages]))
     for done, (path, entry) in enumerate(files.items(), start=1):
         kind = KINDS.get(entry.kind, tarfile.REGTYPE)
         parts = _parts(loaded, entry)

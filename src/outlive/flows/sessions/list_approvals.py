@@ -8,10 +8,13 @@ from outlive.core.keys import SessionId
 from outlive.core.sessions import Head
 from outlive.errors import NotFound
 from outlive.flows.engine import Engine
-from outlive.flows.sessions.list_sessions import MAX_PAGE, list_sessions
+from outlive.flows.sessions.filter_sessions import SessionFilter, filter_sessions
+from outlive.flows.sessions.list_sessions import MAX_PAGE
 from outlive.flows.sessions.walk_history import at_latest
 from outlive.flows.tenant_stores import TenantStores
 from outlive.protocols import Approval
+
+WAITING = SessionFilter(waiting=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +31,17 @@ class OpenQuestion:
 async def list_approvals(engine: Engine, stores: TenantStores) -> list[OpenQuestion]:
     """Every session's open question, the one that expires first in front. One listing of heads per 1,000 sessions."""
     found: list[OpenQuestion] = []
-    page = await list_sessions(engine, stores, limit=MAX_PAGE)
-    while True:
+    after: str | None = ""
+    while after is not None:
+        page = await filter_sessions(engine, stores, WAITING, after=after, limit=MAX_PAGE)
         now = engine.clock.now()
         found += [
             OpenQuestion(line.key, line.session_id, line.approval, line.approval.expires_at <= now)
             for line in page.sessions
             if line.approval
         ]
-        if page.after is None:
-            return sorted(found, key=lambda each: each.approval.expires_at)
-        page = await list_sessions(engine, stores, after=page.after, limit=MAX_PAGE)
+        after = page.after
+    return sorted(found, key=lambda each: each.approval.expires_at)
 
 
 async def open_question(engine: Engine, stores: TenantStores, session_id: SessionId) -> OpenQuestion:

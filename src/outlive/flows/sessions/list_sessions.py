@@ -55,23 +55,29 @@ async def list_sessions(engine: Engine, stores: TenantStores, *, after: str = ""
     """The sessions that have not expired, `limit` at most; a page may be shorter and still not be the last."""
     if not 1 <= limit <= MAX_PAGE:
         raise Invalid(f"limit is {limit}.", fix=f"Ask for 1 to {MAX_PAGE} sessions.")
-    start = head_key(parse_session_id(after)) if after else ""
-    rows = await retrying(lambda: stores.table.scan(HEADS, after=start, limit=limit), engine.clock)
     lines: list[SessionLine] = []
     damaged: list[str] = []
+    rows = await scan_page(engine, stores, after, limit)
     for row in rows:
-        _take(row, engine.clock.now(), lines, damaged)
+        try:
+            line = read_line(row, engine.clock.now())
+        except Corrupt as error:
+            damaged.append(str(error))
+        else:
+            lines += [line] if line else []
     return SessionPage(tuple(lines), tuple(damaged), rows[-1].key.removeprefix(HEADS) if rows else None)
 
 
-def _take(row: Row, now: float, lines: list[SessionLine], damaged: list[str]) -> None:
-    try:
-        head = decode_head(row.body, row.key)
-    except Corrupt as error:
-        damaged.append(str(error))
-        return
-    if head.expires_at > now:
-        lines.append(line_of(row, head, now))
+async def scan_page(engine: Engine, stores: TenantStores, after: str, limit: int) -> list[Row]:
+    """The records of the heads behind this session id."""
+    start = head_key(parse_session_id(after)) if after else ""
+    return list(await retrying(lambda: stores.table.scan(HEADS, after=start, limit=limit), engine.clock))
+
+
+def read_line(row: Row, now: float) -> SessionLine | None:
+    """What the record says; None of a session whose time is over, `Corrupt` for a record that cannot be read."""
+    head = decode_head(row.body, row.key)
+    return line_of(row, head, now) if head.expires_at > now else None
 
 
 def line_of(row: Row, head: Head, now: float) -> SessionLine:

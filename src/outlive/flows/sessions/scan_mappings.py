@@ -35,8 +35,11 @@ async def scan_mappings(engine: Engine, stores: TenantStores) -> list[Pointer]:
 
 
 async def pointers_to(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[Pointer]:
-    """The mappings that point at this session."""
-    return [each for each in await scan_mappings(engine, stores) if each.mapping.session_id == session_id]
+    """The mappings that point at this session; what names another one is not unpacked."""
+    rows = await scan_all(stores.table, MAPPINGS, engine.clock)
+    named = (row for row in rows if session_id.encode() in row.body)
+    pointers = [Pointer(row, decode_mapping(row.body, row.key)) for row in named]
+    return [each for each in pointers if each.mapping.session_id == session_id]
 
 
 async def pointers_to_erase(engine: Engine, stores: TenantStores, session_id: SessionId) -> list[Pointer]:

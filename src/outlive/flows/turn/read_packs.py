@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from outlive.core.boilerplate import is_stored
 from outlive.core.keys import SessionId, pack_prefix
 from outlive.core.manifests import Entry, Manifest, apply_index, refs_from_json, windows_from_json
-from outlive.core.packs import Dictionary, Pack, PackName, PackRef, decode_pack, dictionary_id, pack_ref
+from outlive.core.packs import Dictionary, Pack, PackName, PackRef, decode_pack, decode_pieces, dictionary_id, pack_ref
 from outlive.errors import Corrupt, NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
@@ -45,6 +46,14 @@ class PackReader:
         self.packs[name] = pack
         return pack, pack_ref(name, data, len(pack.data), shared=is_stored(dictionary_id(name, data)))
 
+    async def pieces(self, ref: PackRef) -> Iterator[bytes]:
+        """The data of one pack, piece by piece; checked before the first."""
+        data = await self._get(ref.name)
+        dictionary = await self._dictionary(ref.name, data)
+        index, pieces = await asyncio.to_thread(decode_pieces, ref.name, data, dictionary, expected=ref)
+        self._check_owner(ref.name, index)
+        return pieces
+
     async def _read(self, ref: PackRef) -> Pack:
         return await self._unpack(ref.name, await self._get(ref.name), ref)
 
@@ -64,9 +73,12 @@ class PackReader:
             pack = decode_pack(name, data, dictionary, expected=ref)
         else:
             pack = await asyncio.to_thread(decode_pack, name, data, dictionary, expected=ref)
-        if pack.index["session"] != self.session_id:
-            raise Corrupt(f"pack {name} belongs to session {pack.index['session']}, not {self.session_id}.")
+        self._check_owner(name, pack.index)
         return pack
+
+    def _check_owner(self, name: PackName, index: Mapping[str, Any]) -> None:
+        if index["session"] != self.session_id:
+            raise Corrupt(f"pack {name} belongs to session {index['session']}, not {self.session_id}.")
 
     async def _dictionary(self, name: PackName, data: bytes) -> Dictionary | None:
         wanted = dictionary_id(name, data)
