@@ -24,6 +24,7 @@ from tests.servers import guarded_aws
 pytestmark = [pytest.mark.cli, pytest.mark.asyncio(loop_scope="module")]
 
 SECRET = "0123456789abcdef"
+TOKEN = "internal token of the api"
 MODEL = "eu.anthropic.claude-sonnet-5-5"
 SLOW = script({"tool": "Bash", "input": {"command": "echo began >> log.txt; sleep 30"}}, {"text": "slept"})
 SPY = script({"tool": "Bash", "input": {"command": "env"}}, {"text": "seen"})
@@ -90,6 +91,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 def _deploy(folder: Path, endpoint: str, telegram: FakeTelegram, model: ScriptedModel) -> Stack:
     parameters = {
         "WebhookSecret": SECRET,
+        "ApiToken": TOKEN,
         "TelegramBotToken": telegram.token,
         "TelegramWebhookSecret": SECRET,
         "TelegramBotId": telegram.token.partition(":")[0],
@@ -136,6 +138,18 @@ async def test_an_update_is_answered_once(world: World) -> None:
     assert len(answers) == 2
 
 
+async def test_the_api_is_behind_the_same_door(world: World) -> None:
+    """Without a token the API is closed; with it a message goes through queue and agent, and history can be read."""
+    about = {"Authorization": f"Bearer {TOKEN}", "Outlive-Tenant": "acme", "Content-Type": "application/json"}
+    assert (await asyncio.to_thread(world.stack.post, "/v1/sessions", None, {}))[0] == 401
+    asked = json.dumps({"text": "hello from the API"})
+    path = "/v1/sessions/api:bob:default/messages?wait=25"
+    status, turn = await asyncio.to_thread(world.stack.post, path, asked, about)
+    assert (status, "turn 1" in turn["reply"]) == (200, True), (turn, world.stack.log("ApiFunction"))
+    status, listed = await asyncio.to_thread(world.stack.post, "/v1/sessions", None, about)
+    assert (status, [each["session_key"] for each in listed["sessions"]]) == (200, ["acme:api:bob:default"])
+
+
 async def test_two_tenants_share_nothing(world: World) -> None:
     """Each chat is a tenant with its own partition and prefix, and does not know what another one said."""
     await world.say("what is my name?", sender=43)
@@ -143,7 +157,7 @@ async def test_two_tenants_share_nothing(world: World) -> None:
     rows = world.stack.client("dynamodb").scan(TableName=world.stack.outputs["SessionTableName"])["Items"]
     assert {"telegram_42", "telegram_43"} <= {row["pk"]["S"] for row in rows}
     listed = world.stack.client("s3").list_objects_v2(Bucket=world.stack.outputs["SessionBucketName"])["Contents"]
-    assert {each["Key"].partition("/")[0] for each in listed} == {"telegram_42", "telegram_43"}
+    assert {each["Key"].partition("/")[0] for each in listed} == {"acme", "telegram_42", "telegram_43"}
 
 
 async def test_a_tenants_credentials_reach_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
