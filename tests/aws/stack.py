@@ -42,7 +42,9 @@ class Stack:
         port = self.endpoint.rpartition(":")[2]
         api = self.outputs["WebhookUrl"].removeprefix("https://").partition(".")[0]
         host = {"Host": f"{api}.execute-api.localhost:{port}"}
-        asked = urllib.request.Request(f"{self.endpoint}{path}", data=body and body.encode(), headers={**headers, **host})
+        asked = urllib.request.Request(
+            f"{self.endpoint}{path}", data=body and body.encode(), headers={**headers, **host}
+        )
         try:
             with urllib.request.urlopen(asked, timeout=30) as answer:
                 return int(answer.status), json.load(answer)

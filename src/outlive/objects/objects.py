@@ -98,7 +98,7 @@ class UrlObjects:
 
 
 def _kind_of_s3(bucket: str) -> dict[str, Any]:
-    """obstore's options for the bucket: a directory bucket is asked for a session first, at its zone's own address."""
+    """Options of obstore for the bucket: a directory bucket is asked for a session first, at its zone's own address."""
     return SHA_256 | ({"s3_express": True} if express_zone(bucket) else {})
 
 
