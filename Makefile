@@ -133,11 +133,12 @@ template-check: $(TEMPLATE)/.ready  ## Check the AWS template with cfn-lint, SAM
 	cd deploy/aws && SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 ../../$(TEMPLATE)/bin/sam validate --lint
 	$(TEMPLATE)/checkov/bin/checkov --skip-download --config-file deploy/aws/.checkov.yaml -f deploy/aws/template.yaml
 
+# The lock file is whole; pip refuses a dependency with extras (boto3[crt]) as one without a hash, so it looks for none.
 $(TEMPLATE)/.ready: requirements/template.txt requirements/checkov.txt
 	$(PYTHON) -m venv $(TEMPLATE)
-	$(TEMPLATE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/template.txt
+	$(TEMPLATE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/template.txt
 	$(PYTHON) -m venv $(TEMPLATE)/checkov
-	$(TEMPLATE)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
+	$(TEMPLATE)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/checkov.txt
 	@touch $@
 
 # What producer and dispatcher need, and nothing else: `sam build` calls this with the folder to fill.

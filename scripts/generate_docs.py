@@ -15,7 +15,7 @@ if str(ROOT) not in sys.path:
 from scripts.docs.api import api  # noqa: E402
 from scripts.docs.cli import cli  # noqa: E402
 from scripts.docs.compaction import compaction  # noqa: E402
-from scripts.docs.cost import cost  # noqa: E402
+from scripts.docs.cost import cost, cost_by_turns  # noqa: E402
 from scripts.docs.decisions import decisions  # noqa: E402
 from scripts.docs.errors import errors  # noqa: E402
 from scripts.docs.metrics import events, metrics  # noqa: E402
@@ -34,6 +34,7 @@ GENERATORS: Mapping[str, Generator] = {
     "cli": cli,
     "compaction": compaction,
     "cost": cost,
+    "cost-by-turns": cost_by_turns,
     "decisions": decisions,
     "errors": errors,
     "events": events,

@@ -62,6 +62,20 @@ class Databases:
 
                 return PostgresQueue(await self._server(url), clock=clock)
 
+    async def stale(self, settings: Settings, table: Table) -> Table | None:
+        """The cache for reads that may be old; None without one. `Invalid` names what it cannot stand beside."""
+        if not settings.dax:
+            return None
+        if settings.turn_role or settings.replication != "off" or scheme_of(settings.table_url) != "dynamodb":
+            fix = "Use one DynamoDB table without OUTLIVE_TURN_ROLE and OUTLIVE_REPLICATION, or unset OUTLIVE_DAX."
+            raise Invalid("setting dax fits no other table, no roles per tenant and no second region.", fix=fix)
+        with _aws():
+            from outlive.aws.client import parse_place  # noqa: PLC0415 - an extra
+            from outlive.aws.dax import open_dax  # noqa: PLC0415
+        reads = await open_dax(settings.dax, parse_place(settings.table_url, "dynamodb"), table)
+        self._stack.push_async_callback(reads.close)
+        return reads
+
     async def _dynamo(self, url: str) -> Table:
         with _aws():
             from outlive.aws.table import DynamoTable  # noqa: PLC0415 - an extra

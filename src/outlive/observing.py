@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -32,6 +33,8 @@ class Observed:
 
     telemetry: Telemetry = field(default_factory=Telemetry)
     registry: Registry = field(default_factory=Registry)
+    flush: Callable[[], Awaitable[None]] | None = None
+    """Sends the spans so far, for a process that may be frozen; None where there are none."""
 
 
 def open_telemetry(settings: Settings, stack: AsyncExitStack) -> Observed:
@@ -42,8 +45,8 @@ def open_telemetry(settings: Settings, stack: AsyncExitStack) -> Observed:
         listeners.append(_log(settings, sys.stderr))
     if settings.emf:
         listeners.append(EmbeddedMetrics(settings.emf, lambda line: _write(sys.stdout, line)))
-    spans = _spans(stack) if settings.otel == "on" else None
-    return Observed(Telemetry(SystemClock(), listeners, spans), registry)
+    spans, flush = _spans(stack) if settings.otel == "on" else (None, None)
+    return Observed(Telemetry(SystemClock(), listeners, spans), registry, flush)
 
 
 def secrets_of(settings: Settings) -> list[str]:
@@ -76,7 +79,7 @@ def _write(stream: TextIO, line: str) -> None:
     stream.flush()
 
 
-def _spans(stack: AsyncExitStack) -> Spans:
+def _spans(stack: AsyncExitStack) -> tuple[Spans, Callable[[], Awaitable[None]]]:
     """By the provider that the process has, or by one that exports over OTLP."""
     from outlive.telemetry.spans import OpenTelemetrySpans  # noqa: PLC0415 - nobody else loads it
 
@@ -84,4 +87,5 @@ def _spans(stack: AsyncExitStack) -> Spans:
         from outlive.telemetry.exporting import open_provider  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise Invalid(f"traces need the package {error.name}.", fix="Install outlive[telemetry].") from error
-    return OpenTelemetrySpans(open_provider(stack))
+    tracer, flush = open_provider(stack)
+    return OpenTelemetrySpans(tracer), flush

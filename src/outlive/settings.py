@@ -52,6 +52,9 @@ class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     queue: str = Field("", description="Queue URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
     objects: str = Field("", description="Object store URL; empty: `file:///<data>/objects`.")
     hot: str = Field("", description="Hot cache URL: `memory://`, `redis://HOST:PORT/DB`; empty: none.")
+    dax: str = Field(
+        "", description="DAX endpoint, `dax://HOST:8111`, for tool results, preferences and old messages; empty: none."
+    )
     broadcast: str = Field(
         "", description="Redis URL by which other processes see live text at once; empty: they read the table."
     )

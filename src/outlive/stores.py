@@ -28,6 +28,8 @@ class Stores:
     objects: Objects
     archive: Objects | None = None
     """A place of its own for the archive; None where it lies beside the other objects."""
+    stale: Table | None = None
+    """For reads that may be minutes old; None where there is no cache for them."""
     keys: TenantKeys | None = None
     broadcast: Broadcast | None = None
     regions: RegionPair | None = None
@@ -55,7 +57,8 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     broadcast = await open_broadcast(settings.broadcast)
     if broadcast is not None:
         stack.push_async_callback(broadcast.close)
-    stores = Stores(table, queue, objects, archive, broadcast=broadcast, regions=pair)
+    stale = await databases.stale(settings, table)
+    stores = Stores(table, queue, objects, archive, stale, broadcast=broadcast, regions=pair)
     return await _sealed(stores, settings, databases, clock, stack)
 
 
@@ -109,6 +112,7 @@ async def _sealed(
         stores,
         table=EncryptedTable(stores.table, ring, reads_plain=plain),
         queue=EncryptedQueue(stores.queue, ring) if is_our_own(settings.queue_url) else stores.queue,
+        stale=stores.stale and EncryptedTable(stores.stale, ring, reads_plain=plain),
         objects=EncryptedObjects(stores.objects, ring, reads_plain=plain),
         archive=stores.archive and EncryptedObjects(stores.archive, ring, reads_plain=plain),
         keys=ring,

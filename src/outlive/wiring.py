@@ -205,6 +205,7 @@ async def open_app(
             policy=_policy(chosen),
             field_chooser=None if agent else _field_chooser(chosen, reached),
             channels=open_channels(chosen, table, objects, stack),
+            stale=stores.stale,
             archive=stores.archive,
             keys=stores.keys,
             broadcast=stores.broadcast,

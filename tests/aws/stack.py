@@ -37,12 +37,14 @@ class Stack:
         """A client, of somebody who may do everything unless other keys are given."""
         return client(self.endpoint, service, **keys)
 
-    def post(self, path: str, body: str, headers: Mapping[str, str]) -> tuple[int, Any]:
-        """Status and JSON of a request at the front door."""
+    def post(self, path: str, body: str | None, headers: Mapping[str, str]) -> tuple[int, Any]:
+        """Status and JSON of a request at the front door; a GET without a body."""
         port = self.endpoint.rpartition(":")[2]
         api = self.outputs["WebhookUrl"].removeprefix("https://").partition(".")[0]
         host = {"Host": f"{api}.execute-api.localhost:{port}"}
-        asked = urllib.request.Request(f"{self.endpoint}{path}", data=body.encode(), headers={**headers, **host})
+        asked = urllib.request.Request(
+            f"{self.endpoint}{path}", data=body and body.encode(), headers={**headers, **host}
+        )
         try:
             with urllib.request.urlopen(asked, timeout=30) as answer:
                 return int(answer.status), json.load(answer)

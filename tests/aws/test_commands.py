@@ -66,8 +66,32 @@ def test_without_a_bot_there_is_no_webhook(outlive: Command, stack: Stack) -> No
     assert "TELEGRAM_BOT_TOKEN" in error(outlive("webhook")[2])["fix"]
 
 
-def test_a_stack_is_taken_down_only_when_asked_to(outlive: Command, tmp_path: Path) -> None:
+def test_the_bill_is_that_of_what_was_counted(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Turns, seconds, memory and units are CloudWatch's of the stack; without a turn there is nothing to count."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", local_aws())
+    command = ["cost", "--stack", NAME, "--days", "2", "--json"]
+    assert (run_with(command), error(capsys.readouterr().err)["type"]) == (1, "NotFound")
+    watch = client(local_aws(), "cloudwatch")
+    agent, table = {"FunctionName": stack.physical("AgentFunction")}, {"TableName": stack.outputs["SessionTableName"]}
+    told = [("Lambda", "Invocations", agent, 40), ("Lambda", "Duration", agent, 400_000)]
+    told += [("DynamoDB", f"Consumed{kind}CapacityUnits", table, 200) for kind in ("Write", "Read")]
+    for space, metric, dimensions, value in told:
+        which = [{"Name": name, "Value": each} for name, each in dimensions.items()]
+        data = [{"MetricName": metric, "Dimensions": which, "Value": value}]
+        watch.put_metric_data(Namespace=f"AWS/{space}", MetricData=data)
+    assert run_with(command) == 0
+    use = json.loads(capsys.readouterr().out)["use"]
+    assert [use[name] for name in ("turns_per_day", "seconds", "memory_gb", "write_units")] == [20, 10, 2, 5]
+    assert (use["front_door"], use["object_class"], use["read_units"]) == ("http-api", "standard", 5)
+
+
+def test_a_stack_is_taken_down_only_when_asked_to(
+    outlive: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without --yes all resources are listed and stay; with it the stack is gone, and table and bucket are not."""
+    monkeypatch.setattr("outlive.entrypoints.aws_stack.stack.POLL_SECONDS", 0.1)
     deploy(local_aws(), tmp_path, {"WebhookSecret": SECRET}, {}, {}, name="gone")
     code, (told,), _ = outlive("destroy", "--stack", "gone")
     assert (code, told["done"]) == (0, False)

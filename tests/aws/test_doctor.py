@@ -57,11 +57,12 @@ def test_a_deleted_queue_is_named(name: str) -> None:
 
 
 def test_a_bucket_elsewhere_is_named(name: str) -> None:
-    """A missing bucket is told, one here is fine, and of one in another region both regions are told."""
+    """A missing bucket is told, one here is fine, one zone is told as such, and of another region both are told."""
     with pytest.raises(NotFound, match=name):
         aws_checks.bucket(f"s3://{name}")
     client(local_aws(), "s3").create_bucket(Bucket=name)
     assert aws_checks.bucket(f"s3://{name}").status == "ok"
+    assert "zone use1-az4" in aws_checks.where("outlive--use1-az4--x-s3", "", "us-east-1").found
     found = aws_checks.where(name, "eu-west-1", "us-east-1")
     assert (found.status, found.fix) == ("fail", "Set AWS_REGION=eu-west-1.")
 

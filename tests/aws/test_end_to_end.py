@@ -24,16 +24,21 @@ from tests.servers import guarded_aws
 pytestmark = [pytest.mark.cli, pytest.mark.asyncio(loop_scope="module")]
 
 SECRET = "0123456789abcdef"
+TOKEN = "internal token of the api"
+TIMEOUT, RESERVE = 12, "4"
+"""Of the agent function, in seconds; on AWS it has a quarter of an hour."""
 MODEL = "eu.anthropic.claude-sonnet-5-5"
 SLOW = script({"tool": "Bash", "input": {"command": "echo began >> log.txt; sleep 30"}}, {"text": "slept"})
+STOP_THE_FUNCTION = "kill -STOP $(awk '/^PPid/ {print $2}' /proc/$PPID/status)"
+"""In a tool's shell, whose parent is the CLI, whose parent is the function's process: that one and no other."""
 SPY = script({"tool": "Bash", "input": {"command": "env"}}, {"text": "seen"})
 
 
 class World:
     """A deployed stack, the people who write to its bot, and the model that answers them."""
 
-    def __init__(self, stack: Stack, telegram: FakeTelegram, model: ScriptedModel) -> None:
-        self.stack, self.telegram, self.model = stack, telegram, model
+    def __init__(self, stack: Stack, telegram: FakeTelegram, model: ScriptedModel, folder: Path) -> None:
+        self.stack, self.telegram, self.model, self.folder = stack, telegram, model, folder
 
     async def push(self, update: Any, *, secret: str = SECRET) -> tuple[int, Any]:
         """Telegram sends an update to the webhook."""
@@ -47,9 +52,9 @@ class World:
         assert status == 200, said
         return update
 
-    async def answers(self, count: int, chat: int = 42) -> list[str]:
+    async def answers(self, count: int, chat: int = 42, seconds: float = 60) -> list[str]:
         """The bot's messages in a chat, once there are so many."""
-        await self.telegram.until(lambda: len(self.telegram.sent(chat)) >= count, 60)
+        await self.telegram.until(lambda: len(self.telegram.sent(chat)) >= count, seconds)
         return self.telegram.texts(chat)
 
     async def idle(self) -> None:
@@ -61,11 +66,11 @@ class World:
         now = await asyncio.to_thread(self.stack.depths)
         return now[0] == waiting and dead in (None, now[1])
 
-    async def restart(self, function: str) -> None:
-        """The function's next invocation is in a new process."""
+    async def restart(self, function: str, **changed: str) -> None:
+        """The function's next invocation is in a new process, with these variables changed."""
         functions, name = self.stack.client("lambda"), self.stack.physical(function)
         env = functions.get_function_configuration(FunctionName=name)["Environment"]
-        env["Variables"]["RESTARTED"] = env["Variables"].get("RESTARTED", "") + "x"
+        env["Variables"] |= {"RESTARTED": env["Variables"].get("RESTARTED", "") + "x"} | changed
         await asyncio.to_thread(functions.update_function_configuration, FunctionName=name, Environment=env)
 
 
@@ -84,12 +89,13 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     folder, endpoint = tmp_path_factory.mktemp("stack"), guarded_aws()
     async with FakeTelegram() as telegram, ScriptedModel(models=[MODEL]) as model:
         stack = await asyncio.to_thread(_deploy, folder, endpoint, telegram, model)
-        yield World(stack, telegram, model)
+        yield World(stack, telegram, model, folder)
 
 
 def _deploy(folder: Path, endpoint: str, telegram: FakeTelegram, model: ScriptedModel) -> Stack:
     parameters = {
         "WebhookSecret": SECRET,
+        "ApiToken": TOKEN,
         "TelegramBotToken": telegram.token,
         "TelegramWebhookSecret": SECRET,
         "TelegramBotId": telegram.token.partition(":")[0],
@@ -104,14 +110,15 @@ def _deploy(folder: Path, endpoint: str, telegram: FakeTelegram, model: Scripted
         "ANTHROPIC_BEDROCK_BASE_URL": model.url,
         "OUTLIVE_TELEGRAM_URL": telegram.url,
         "OUTLIVE_ISOLATION": "none",
-        "OUTLIVE_HANDOVER_RESERVE_SECONDS": "8",
+        "OUTLIVE_HANDOVER_RESERVE_SECONDS": RESERVE,
+        "OUTLIVE_LEASE_SECONDS": "3",
         "OUTLIVE_VISIBILITY_SECONDS": "3",
         "HOME": str(folder),
         "OUTLIVE_DATA": str(folder / "data"),
         "OUTLIVE_WORKSPACES": str(folder / "trees"),
     }
     # Shorter than on AWS, so that nobody waits for a quarter of an hour.
-    changes = {"AgentFunction": {"Timeout": 15}, "TurnQueue": {"VisibilityTimeout": 3}}
+    changes = {"AgentFunction": {"Timeout": TIMEOUT}, "TurnQueue": {"VisibilityTimeout": 3}}
     return deploy(endpoint, folder, parameters, env, changes)
 
 
@@ -136,6 +143,18 @@ async def test_an_update_is_answered_once(world: World) -> None:
     assert len(answers) == 2
 
 
+async def test_the_api_is_behind_the_same_door(world: World) -> None:
+    """Without a token the API is closed; with it a message goes through queue and agent, and history can be read."""
+    about = {"Authorization": f"Bearer {TOKEN}", "Outlive-Tenant": "acme", "Content-Type": "application/json"}
+    assert (await asyncio.to_thread(world.stack.post, "/v1/sessions", None, {}))[0] == 401
+    asked = json.dumps({"text": "hello from the API"})
+    path = "/v1/sessions/api:bob:default/messages?wait=25"
+    status, turn = await asyncio.to_thread(world.stack.post, path, asked, about)
+    assert (status, turn["session_key"], bool(turn["reply"])) == (200, "acme:api:bob:default", True), turn
+    status, listed = await asyncio.to_thread(world.stack.post, "/v1/sessions", None, about)
+    assert (status, listed["sessions"][0]["key"]) == (200, "acme:api:bob:default"), listed
+
+
 async def test_two_tenants_share_nothing(world: World) -> None:
     """Each chat is a tenant with its own partition and prefix, and does not know what another one said."""
     await world.say("what is my name?", sender=43)
@@ -143,7 +162,7 @@ async def test_two_tenants_share_nothing(world: World) -> None:
     rows = world.stack.client("dynamodb").scan(TableName=world.stack.outputs["SessionTableName"])["Items"]
     assert {"telegram_42", "telegram_43"} <= {row["pk"]["S"] for row in rows}
     listed = world.stack.client("s3").list_objects_v2(Bucket=world.stack.outputs["SessionBucketName"])["Contents"]
-    assert {each["Key"].partition("/")[0] for each in listed} == {"telegram_42", "telegram_43"}
+    assert {each["Key"].partition("/")[0] for each in listed} == {"acme", "telegram_42", "telegram_43"}
 
 
 async def test_a_tenants_credentials_reach_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,8 +225,9 @@ async def test_a_running_turn_is_stopped(world: World) -> None:
 
 
 async def test_poison_is_a_dead_letter_after_three_receives(world: World) -> None:
-    """The dead letter was received three times, and the alarm that watches for it rings."""
+    """The dead letter was received three times, and told of it by the queue's metric, the stack's alarm rings."""
     await until(lambda: world.depths(waiting=0, dead=1))
+    await _tell_metric_of_dead_letters(world, 1)
     sqs, outputs = world.stack.client("sqs"), world.stack.outputs
     letter = sqs.receive_message(QueueUrl=outputs["DeadLetterQueueUrl"], MessageSystemAttributeNames=["All"])
     (message,) = letter["Messages"]
@@ -216,15 +236,47 @@ async def test_poison_is_a_dead_letter_after_three_receives(world: World) -> Non
     sqs.delete_message(QueueUrl=outputs["DeadLetterQueueUrl"], ReceiptHandle=message["ReceiptHandle"])
 
 
-async def test_a_turn_longer_than_its_function_is_finished_by_the_next(world: World) -> None:
-    """A turn that outlasts an invocation is stored in time, gone on with by the next one, and answered once."""
-    step = {"tool": "Bash", "input": {"command": "sleep 5"}}
-    before = len(world.telegram.sent())
-    await world.say(script(step, step, {"text": "finished"}))
-    answers = await world.answers(before + 1)
+async def _tell_metric_of_dead_letters(world: World, count: int) -> None:
+    """Say what SQS says of the queue by itself, which the local one does not, and wait for the alarm."""
+    watch, name = world.stack.client("cloudwatch"), world.stack.physical("DeadLetterAlarm")
+    which = {"Name": "QueueName", "Value": world.stack.outputs["DeadLetterQueueUrl"].rpartition("/")[2]}
+    metric = {"MetricName": "ApproximateNumberOfMessagesVisible", "Dimensions": [which], "Value": count}
+    watch.put_metric_data(Namespace="AWS/SQS", MetricData=[metric])
+
+    async def rings() -> bool:
+        (alarm,) = watch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        return bool(alarm["StateValue"] == "ALARM")
+
+    await until(rings, 20)
+
+
+async def test_a_turn_outlives_a_hung_function_and_one_that_is_too_short(world: World) -> None:
+    """A function that hangs in mid-turn is killed by its timeout, the next hands over, and one reply comes of it."""
+    mark, before = world.folder / "hung", len(world.telegram.sent())
+    hang = f"test -e {mark} || {{ touch {mark}; {STOP_THE_FUNCTION}; sleep 30; }}"
+    steps = [{"tool": "Bash", "input": {"command": command}} for command in (hang, "sleep 5", "sleep 5")]
+    await world.say(script(*steps, {"text": "finished"}))
+    answers = await world.answers(before + 1, seconds=100)
     assert answers[before:] == ["finished"]
     await world.idle()
-    assert '"event": "handed_over"' in world.stack.log("AgentFunction")
+    killed, _, since = world.stack.log("AgentFunction").partition(f"Duration: {TIMEOUT}")
+    assert killed.rpartition("START")[2].count("event") == 0
+    assert '"event": "handed_over"' in since
+
+
+async def test_without_keys_of_its_own_bedrock_is_called_by_a_role(world: World) -> None:
+    """The CLI calls a Bedrock that checks signatures and rights, with credentials for models alone."""
+    role = {"BEDROCK_ACCESS_KEY_ID": "", "BEDROCK_SECRET_ACCESS_KEY": "", "OUTLIVE_MODEL": MODEL.removeprefix("eu.")}
+    await world.restart("AgentFunction", **role, ANTHROPIC_BEDROCK_BASE_URL=world.stack.endpoint)
+    before = len(world.telegram.sent(44))
+    await world.say("hello Bedrock", sender=44)
+    answers = await world.answers(before + 1, chat=44)
+    assert answers[-1].startswith("[ministack mock anthropic"), world.stack.log("AgentFunction")[-3000:]
+    own = {
+        "BEDROCK_ACCESS_KEY_ID": STAND_IN_KEY.access_key_id,
+        "BEDROCK_SECRET_ACCESS_KEY": STAND_IN_KEY.secret_access_key,
+    }
+    await world.restart("AgentFunction", **own, OUTLIVE_MODEL=MODEL, ANTHROPIC_BEDROCK_BASE_URL=world.model.url)
 
 
 async def test_a_removed_permission_loses_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,4 +306,5 @@ def _die_at_once(world: World) -> None:
     sqs, url = world.stack.client("sqs"), world.stack.outputs["QueueUrl"]
     found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
     policy = json.dumps(json.loads(found) | {"maxReceiveCount": 1})
-    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy})
+    # Long enough for a function that starts anew on a busy machine to take the message in hand.
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": policy, "VisibilityTimeout": "20"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +93,16 @@ def statements(resources: dict[str, Any]) -> Iterator[Mapping[str, Any]]:
     for role in of_type(resources, "IAM::Role").values():
         assert "ManagedPolicyArns" not in role or role["ManagedPolicyArns"] == []
         for policy in role["Policies"]:
-            yield from map(_unconditional, policy["PolicyDocument"]["Statement"])
+            yield from _all_of(policy["PolicyDocument"]["Statement"])
     for policy in of_type(resources, "IAM::Policy").values():
-        yield from map(_unconditional, policy["PolicyDocument"]["Statement"])
+        yield from _all_of(policy["PolicyDocument"]["Statement"])
 
 
-def _unconditional(statement: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = statement["Fn::If"][1] if "Fn::If" in statement else statement
-    return found
+def _all_of(statements: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The statements, both branches of those with a condition."""
+    for statement in statements:
+        branches = statement["Fn::If"][1:] if "Fn::If" in statement else [statement]
+        yield from (branch for branch in branches if branch != {"Ref": "AWS::NoValue"})
 
 
 def test_the_table_expires_recovers_and_is_encrypted(resources: dict[str, Any]) -> None:
@@ -130,9 +132,9 @@ def test_the_bucket_is_private_and_encrypted_and_loses_nothing_by_age(resources:
         assert rule["Status"] == "Enabled"
 
 
-@pytest.mark.parametrize("kind", ["S3::BucketPolicy", "SQS::QueuePolicy"])
+@pytest.mark.parametrize("kind", ["S3::BucketPolicy", "S3Express::BucketPolicy", "SQS::QueuePolicy"])
 def test_only_tls_is_spoken(resources: dict[str, Any], kind: str) -> None:
-    """Bucket and queues refuse what comes without TLS."""
+    """Buckets and queues refuse what comes without TLS."""
     ((_, policy),) = of_type(resources, kind).items()
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Effect"] == "Deny"
@@ -159,13 +161,45 @@ def test_the_agent_takes_one_message_and_reports_the_failed(resources: dict[str,
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+def test_an_express_bucket_takes_the_other_ones_place(resources: dict[str, Any]) -> None:
+    """One of the two buckets is made; who may use the one may open sessions of the other, and has no right too many."""
+    assert (resources["SessionBucket"]["Condition"], resources["ExpressBucket"]["Condition"]) == (
+        "IsStandard",
+        "IsExpress",
+    )
+    express = {
+        "Effect": "Allow",
+        "Action": "s3express:CreateSession",
+        "Resource": {"Fn::GetAtt": ["ExpressBucket", "Arn"]},
+    }
+    choices = [
+        statement["Fn::If"]
+        for role in of_type(resources, "IAM::Role").values()
+        for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
+        if "SessionBucket" in json.dumps(statement)
+    ]
+    assert [(choice[0], choice[1]) for choice in choices] == [
+        ("IsExpress", express),
+        ("IsExpress", {"Ref": "AWS::NoValue"}),
+    ] * 4
+    (rule,) = resources["ExpressBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert set(rule) == {"Id", "Status", "AbortIncompleteMultipartUpload"}
+
+
 def test_dead_letters_ring(resources: dict[str, Any]) -> None:
-    """One dead letter is enough for an alarm, and silence is none."""
+    """One dead letter is enough for an alarm, which tells the topic that the e-mail address hears; silence is none."""
     alarm = of_type(resources, "CloudWatch::Alarm")["DeadLetterAlarm"]
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == (
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        "Maximum",
+    )
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (300, 1)
     assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["DeadLetters", "QueueName"]}}]
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
     assert alarm["TreatMissingData"] == "notBreaching"
-    assert alarm["AlarmActions"]
+    assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
+    assert of_type(resources, "SNS::Subscription")["AlarmSubscription"]["TopicArn"] == {"Ref": "Alarms"}
 
 
 @pytest.mark.defect(21)
@@ -184,7 +218,7 @@ def test_each_function_has_its_own_role_log_and_ceiling(resources: dict[str, Any
     """No two functions share a role or a log group; each is limited in number; each log ends."""
     functions = of_type(resources, "Lambda::Function")
     for field in ("Role", "LoggingConfig"):
-        assert len({json.dumps(each[field]) for each in functions.values()}) == len(functions) == 5
+        assert len({json.dumps(each[field]) for each in functions.values()}) == len(functions) == 6
     assert all(each["ReservedConcurrentExecutions"] for each in functions.values())
     assert all(log["RetentionInDays"] for log in of_type(resources, "Logs::LogGroup").values())
 
@@ -199,11 +233,16 @@ def test_nothing_idle_costs(resources: dict[str, Any]) -> None:
 
 
 def test_the_front_door_is_written_out(resources: dict[str, Any]) -> None:
-    """Api, stage, route, integration and permission are resources of their own, and only the webhooks' routes exist."""
-    routes = of_type(resources, "ApiGatewayV2::Route").values()
-    assert {route["RouteKey"] for route in routes} == {"POST /webhook", "POST /telegram"}
+    """All its parts are resources of their own; without an API token only the webhooks' routes exist."""
+    routes = of_type(resources, "ApiGatewayV2::Route")
+    open_always = {name for name in routes if resources[name]["Condition"] in {"HasHttpApi", "HasBotAndHttpApi"}}
+    assert {routes[name]["RouteKey"] for name in open_always} == {"POST /webhook", "POST /telegram"}
+    assert {name: routes[name]["RouteKey"] for name in routes.keys() - open_always} == {"RestRoute": "$default"}
+    assert resources["RestRoute"]["Condition"] == "HasApiAndHttpApi"
     assert all("Body" not in api for api in of_type(resources, "ApiGatewayV2::Api").values())
-    assert len(of_type(resources, "ApiGatewayV2::Integration")) == len(of_type(resources, "ApiGatewayV2::Stage")) == 1
+    assert (
+        len(of_type(resources, "ApiGatewayV2::Integration")) == 2 * len(of_type(resources, "ApiGatewayV2::Stage")) == 2
+    )
     assert len(of_type(resources, "Lambda::Permission")) >= 2
 
 
@@ -213,7 +252,7 @@ def test_secrets_have_no_default_and_are_not_shown(source: dict[str, Any]) -> No
     """The webhook's secret must be given; every secret is hidden; the optional ones default to nothing."""
     words = ("Secret", "Key", "Token")
     secrets = {name: each for name, each in source["Parameters"].items() if any(word in name for word in words)}
-    assert len(secrets) == 7
+    assert len(secrets) == 8
     assert all(each["NoEcho"] is True and not each.get("Default") for each in secrets.values())
     assert "Default" not in secrets["WebhookSecret"]
 
@@ -224,7 +263,7 @@ def test_every_handler_exists(source: dict[str, Any]) -> None:
 
     functions = [each["Properties"] for each in source["Resources"].values() if "Serverless" in each["Type"]]
     names = [each.get("Handler") or each["ImageConfig"]["Command"][0] for each in functions]
-    assert len(names) == 5
+    assert len(names) == 6
     for name in names:
         module, _, function = name.rpartition(".")
         assert module == handler.__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,25 @@ def test_people_are_told_which_is_cheaper(outlive: Outlive) -> None:
     few, many = outlive("cost", "--turns", "10").out, outlive("cost", "--turns", "1400").out
     assert "be cheaper from" in few
     assert "Cheaper: one container always on" in many
+
+
+def test_the_benchmarks_counts_are_taken(outlive: Outlive, tmp_path: Path) -> None:
+    """Units and requests are those of the longest session that was measured; a file without any is refused."""
+    turn = {"dynamodb.GetItem": 1, "dynamodb.UpdateItem": 3, "s3.PUT": 1}
+    rows = [
+        {
+            "contestant": "outlive-aws",
+            "messages": size,
+            "turn": {"operations": turn},
+            "resume": {"operations": {"s3.GET": gets}},
+        }
+        for size, gets in ((5000, 4), (10, 1))
+    ]
+    (tmp_path / "bench.json").write_text(json.dumps({"results": rows}))
+    use = outlive.ok("cost", "--measured", str(tmp_path / "bench.json"), "--puts", "1")["use"]
+    assert [use[name] for name in ("puts", "gets", "write_units", "read_units")] == [1, 0.4, 9, 1]
+    (tmp_path / "bench.json").write_text('{"results": []}')
+    assert outlive("cost", "--measured", str(tmp_path / "bench.json")).code == 2
 
 
 @pytest.mark.parametrize("text", ["", "as_of = 2026-01-01", 'sqs_fifo_million = "much"', "not toml"])

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from outlive.aws.client import Place, TemporaryKeys, open_client, parse_place, translated
+from outlive.core.buckets import express_zone
 from outlive.errors import Invalid
 from outlive.protocols import Clock
 
@@ -24,6 +25,7 @@ FRESH_SECONDS = 2400.0
 """How long credentials are given out: what begins with them then has the rest of the hour."""
 
 RECORDS = tuple(f"dynamodb:{name}" for name in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query"))
+SESSIONS = ("s3express:CreateSession",)
 OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
 MODELS = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 
@@ -43,13 +45,18 @@ class Stores:
 
     table: str
     bucket: str
+    is_express: bool = False
+    """A directory bucket: it opens sessions for the whole of it, so a policy cannot tell its prefixes apart."""
 
     def policy(self, scope: str) -> str:
         """Of a tenant: its partition of the table, its prefix of the bucket, and nothing else."""
         # A request without a key would satisfy this; none of these actions can be asked for without one.
         only_ours = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [scope]}}
+        records = _allow(RECORDS, [self.table], only_ours)
+        if self.is_express:
+            return _document(records, _allow(SESSIONS, [self.bucket]))
         return _document(
-            _allow(RECORDS, [self.table], only_ours),
+            records,
             _allow(OBJECTS, [f"{self.bucket}/{scope}/*"]),
             _allow(["s3:ListBucket"], [self.bucket], {"StringLike": {"s3:prefix": [f"{scope}/*"]}}),
         )
@@ -66,6 +73,8 @@ def stores_of(role: str, table_url: str, objects_url: str) -> Stores:
     place = parse_place(table_url, "dynamodb")
     region = place.region or os.environ.get("AWS_REGION") or "*"
     table = f"arn:{partition}:dynamodb:{region}:{account}:table/{place.name}"
+    if express_zone(bucket.netloc):
+        return Stores(table, f"arn:{partition}:s3express:{region}:{account}:bucket/{bucket.netloc}", is_express=True)
     return Stores(table, f"arn:{partition}:s3:::{bucket.netloc}")
 
 

@@ -36,9 +36,16 @@ TAKE = "SET #owner = :owner, #until = :until ADD #version :one, #fence :one"
 class DynamoTable:
     """Records in a DynamoDB table whose keys are `pk` and `sk`, both strings."""
 
-    def __init__(self, client: Any, place: Place, stack: AsyncExitStack) -> None:  # noqa: ANN401 - see `open_client`
-        """Use `DynamoTable.open`."""
-        self._client, self._name, self._stack = client, place.name, stack
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401 - see `open_client`
+        place: Place,
+        stack: AsyncExitStack,
+        *,
+        is_strict: bool = True,
+    ) -> None:
+        """Use `DynamoTable.open`; without `is_strict` what is read may be old (see `dax`)."""
+        self._client, self._name, self._stack, self._is_strict = client, place.name, stack, is_strict
         self._what = f"DynamoDB table {place.name}"
 
     @classmethod
@@ -50,7 +57,9 @@ class DynamoTable:
     async def read(self, key: str) -> Row | None:
         check_table_key(key)
         async with translated(self._what):
-            found = await self._client.get_item(TableName=self._name, Key=_item_key(key), ConsistentRead=True)
+            found = await self._client.get_item(
+                TableName=self._name, Key=_item_key(key), ConsistentRead=self._is_strict
+            )
         return _row(found["Item"]) if "Item" in found else None
 
     async def write(
@@ -194,7 +203,7 @@ class DynamoTable:
     async def _page(
         self, how: str, start: Item | None, limit: int, *, tenant: str = "", rest: str = ""
     ) -> Mapping[str, Any]:
-        asked: dict[str, Any] = {"TableName": self._name, "ConsistentRead": True, "Limit": limit}
+        asked: dict[str, Any] = {"TableName": self._name, "ConsistentRead": self._is_strict, "Limit": limit}
         if how == "query":
             asked |= {
                 "KeyConditionExpression": "pk = :pk AND begins_with(sk, :sk)",

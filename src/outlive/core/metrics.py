@@ -172,7 +172,7 @@ OUTBOX_OLDEST = Metric(
 )
 BACKEND_UP = Metric("outlive_backend_up", "gauge", "1 if the backend answered this look.", ("backend",), asks=True)
 RUNNING = Metric("outlive_turns_running", "gauge", "Turns that run in this process.")
-WARM = Metric("outlive_warm_processes", "gauge", "Agent processes here that rest between turns, or wait for a first one.")
+WARM = Metric("outlive_warm_processes", "gauge", "Agent processes that rest, or wait for a first turn, here.")
 
 METRICS: tuple[Metric, ...] = tuple(each for each in list(globals().values()) if isinstance(each, Metric))
 """All of them, in the order above."""

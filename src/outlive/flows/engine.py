@@ -146,6 +146,8 @@ class Engine:
     controls: Controls = field(default_factory=Controls)
     running: RunningTurns = field(default_factory=RunningTurns)
     live: LiveTexts = field(default_factory=LiveTexts)
+    stale: Table | None = None
+    """The table for reads that may be minutes old; None where nothing may."""
     archive: Objects | None = None
     """Where the archive is kept; None for the objects."""
     keys: TenantKeys | None = None
@@ -166,4 +168,4 @@ class Engine:
 
     def stores(self, tenant: str) -> TenantStores:
         """The stores, opened for a tenant."""
-        return open_stores(self.table, self.objects, tenant, self.archive)
+        return open_stores(self.table, self.objects, tenant, self.archive, self.stale)

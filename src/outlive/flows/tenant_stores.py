@@ -19,15 +19,20 @@ class TenantStores:
     archive: Objects
     """Where the audit log and the conversations are kept; the objects themselves, unless they have a place of their
     own."""
+    stale: Table
+    """The table for reads that may be minutes old: results of tools, preferences, older pages of messages. Nothing is
+    changed through it."""
 
 
-def open_stores(table: Table, objects: Objects, tenant: str, archive: Objects | None = None) -> TenantStores:
-    """Open all for a tenant; `Invalid` when the tenant's name is not valid."""
+def open_stores(
+    table: Table, objects: Objects, tenant: str, archive: Objects | None = None, stale: Table | None = None
+) -> TenantStores:
+    """Open all for a tenant; `Invalid` when the tenant's name is not valid. Without `stale` nothing read is old."""
     checked = parse_tenant(tenant)
     prefix = f"{checked}/"
     own = _TenantObjects(objects, prefix)
     kept = own if archive is None else _TenantObjects(archive, prefix)
-    return TenantStores(checked, PrefixedTable(table, prefix), own, kept)
+    return TenantStores(checked, PrefixedTable(table, prefix), own, kept, PrefixedTable(stale or table, prefix))
 
 
 class PrefixedTable:

@@ -28,10 +28,16 @@ class PutUnsettled(OSError):
 class Bucket:
     """An obstore store. Raises obstore's errors and `OSError`s; `UrlObjects` says what they mean."""
 
-    def __init__(self, store: ObjectStore, *, clock: Clock) -> None:
-        """The store may have a prefix of its own; keys are relative to it."""
+    def __init__(self, store: ObjectStore, *, clock: Clock, is_ordered: bool = True) -> None:
+        """The store may have a prefix of its own; keys are relative to it.
+
+        `is_ordered` says whether it lists in the order of keys; a directory bucket of S3 does not, nor does it begin
+        anywhere but at the beginning
+        (https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-express-differences.html).
+        """
         self._store = store
         self._clock = clock
+        self._is_ordered = is_ordered
 
     async def create(self, key: str, data: bytes) -> None:
         """Put with `If-None-Match: *` or the store's equal; `AlreadyExistsError` when the key is taken.
@@ -61,7 +67,9 @@ class Bucket:
             raise _missing(error) from error
 
     async def page(self, prefix: str, after: str, limit: int) -> Sequence[ObjectInfo]:
-        """What `Objects.list` returns; rests on the store's own order, which is the order of keys."""
+        """What `Objects.list` returns; rests on the store's own order, where that is the order of keys."""
+        if not self._is_ordered:
+            return await self._sorted_page(prefix, after, limit)
         found: list[ObjectInfo] = []
         async for info in self._listing(prefix, after):
             if info.key.startswith(prefix) and info.key > after:
@@ -70,6 +78,11 @@ class Bucket:
             if beyond or len(found) == limit:
                 break
         return found
+
+    async def _sorted_page(self, prefix: str, after: str, limit: int) -> Sequence[ObjectInfo]:
+        """The same of a store without an order: the whole folder is listed for each page."""
+        found = [info async for info in self._listing(prefix, "") if info.key.startswith(prefix) and info.key > after]
+        return sorted(found, key=lambda info: info.key)[:limit]
 
     async def remove(self, keys: Sequence[str]) -> None:
         """Remove objects; missing ones are no error."""
@@ -81,12 +94,13 @@ class Bucket:
                 await self._remove_one(key)
 
     async def ping(self) -> None:
-        """Ask for a listing."""
-        await self.page("", "", 1)
+        """Ask for the beginning of a listing."""
+        async for _ in self._listing("", ""):
+            return
 
     async def _listing(self, prefix: str, after: str) -> AsyncIterator[ObjectInfo]:
         folder = prefix.rpartition("/")[0]
-        start = max((text for text in (after, prefix[:-1]) if is_key(text)), default=None)
+        start = max((text for text in (after, prefix[:-1]) if is_key(text)), default=None) if self._is_ordered else None
         try:
             async for chunk in obstore.list(self._store, folder or None, offset=start, chunk_size=1000):
                 for meta in chunk:

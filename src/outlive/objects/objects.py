@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import HTTPStore, from_url
 
+from outlive.core.buckets import express_zone
 from outlive.core.object_keys import check_key, check_prefix
 from outlive.errors import AlreadyExists, Invalid, NotFound, OutliveError, Unavailable
 from outlive.objects.bucket import Bucket
@@ -50,18 +51,20 @@ class UrlObjects:
     async def open(cls, url: str, *, clock: Clock, options: Mapping[str, Any] | None = None) -> UrlObjects:
         """`file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
 
+        A directory bucket of S3 Express One Zone is told by its name, `BASE--ZONE--x-s3`.
+
         `options` are obstore's for that store (`endpoint`, `region`, `client_options`...); what is not given
         comes from the environment. `Invalid` names a URL that is of no use, or a folder not to be written.
         """
         with _opening(url):
             if urlsplit(url).scheme == "file":
                 return cls(await Folder.open(_folder(url), now=clock.now()))
-            checked = SHA_256 if urlsplit(url).scheme in {"s3", "s3a"} else {}
-            match from_url(url, **{"retry_config": RETRIES, **checked, **(options or {})}):
+            kind = _kind_of_s3(urlsplit(url).netloc) if urlsplit(url).scheme in {"s3", "s3a"} else {}
+            match from_url(url, **{"retry_config": RETRIES, **kind, **(options or {})}):
                 case HTTPStore():
                     raise ValueError("a plain web server has no conditional writes")
                 case store:
-                    return cls(Bucket(store, clock=clock))
+                    return cls(Bucket(store, clock=clock, is_ordered="s3_express" not in kind))
 
     async def put(self, key: str, data: bytes) -> None:
         check_key(key)
@@ -92,6 +95,11 @@ class UrlObjects:
 
     async def close(self) -> None:
         """Nothing stays open between calls."""
+
+
+def _kind_of_s3(bucket: str) -> dict[str, Any]:
+    """Options of obstore for the bucket: a directory bucket is asked for a session first, at its zone's own address."""
+    return SHA_256 | ({"s3_express": True} if express_zone(bucket) else {})
 
 
 @contextmanager

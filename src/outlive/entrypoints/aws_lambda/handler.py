@@ -1,7 +1,7 @@
 """The one module that Lambda is pointed at; each function loads only what it needs.
 
-`producer` and `dispatcher` run from a zip with the standard library alone; `agent`, `control` and `sweeper` from the
-container image.
+`producer` and `dispatcher` run from a zip with the standard library alone; `agent`, `control`, `sweeper` and `api` from
+the container image.
 """
 
 from __future__ import annotations
@@ -45,3 +45,10 @@ def sweeper(event: object, context: object) -> Mapping[str, Any]:  # noqa: ARG00
     from outlive.entrypoints.aws_lambda.sweeping import run_sweep
 
     return run_sweep(event)
+
+
+def api(event: Mapping[str, Any], context: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a class of Lambda's own
+    """A request of the HTTP API from API Gateway or a function URL; its answer."""
+    from outlive.entrypoints.aws_lambda.serving_api import run_api
+
+    return run_api(event, remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000)

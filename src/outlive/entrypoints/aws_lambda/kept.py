@@ -46,4 +46,8 @@ class Kept:
         if self._app is None:
             self._opened_at = time.time()
             self._app = await self._stack.enter_async_context(self._open_app())
-        return await call(self._app)
+        try:
+            return await call(self._app)
+        finally:  # frozen from here on, perhaps for ever
+            if self._app.observed.flush is not None:
+                await self._app.observed.flush()

@@ -18,6 +18,7 @@ FROM_ENVIRONMENT = {
     "WEBHOOK_SECRET": "WebhookSecret",
     "TELEGRAM_BOT_TOKEN": "TelegramBotToken",
     "TELEGRAM_WEBHOOK_SECRET": "TelegramWebhookSecret",
+    "SDK_CLIENT_AUTH_TOKEN": "ApiToken",
     "BEDROCK_ACCESS_KEY_ID": "BedrockAccessKeyId",
     "BEDROCK_SECRET_ACCESS_KEY": "BedrockSecretAccessKey",
     "OUTLIVE_MODEL": "Model",

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from outlive.errors import Invalid, NotFound, Refused, Unavailable
@@ -25,10 +26,20 @@ def client(service: str, region: str | None = None, endpoint: str | None = None)
     except ImportError as error:
         raise Invalid("AWS needs its client.", fix="Run `pip install 'outlive[aws]'`.") from error
     chosen = region or os.environ.get("AWS_REGION")  # botocore itself reads AWS_DEFAULT_REGION only
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _models())
     try:
-        return botocore.session.get_session().create_client(service, region_name=chosen, endpoint_url=endpoint)
+        return session.create_client(service, region_name=chosen, endpoint_url=endpoint)
     except NoRegionError as error:
         raise Invalid("AWS needs a region.", fix="Pass --region, or set AWS_REGION.") from error
+
+
+@cache
+def _models() -> Any:  # noqa: ANN401 - a class of the package
+    """The descriptions of the services, which take longer to read than a request."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 @contextmanager

@@ -89,7 +89,8 @@ def logs(stack: str, function: str, *, region: str | None, since: float) -> Iter
     name = f"{function.capitalize()}Logs"
     group = next((part.physical for part in parts(stack, region) if part.name == name), None)
     if group is None:
-        raise NotFound(f"stack {stack} has no function {function}.", fix="The bot and isolation per tenant add some.")
+        fix = "The bot, the API and isolation per tenant add some."
+        raise NotFound(f"stack {stack} has no function {function}.", fix=fix)
     begin = int((time.time() - since) * 1000)
     with explained(f"log {group}"):
         pages = client("logs", region).get_paginator("filter_log_events").paginate(logGroupName=group, startTime=begin)

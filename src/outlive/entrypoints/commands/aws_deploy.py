@@ -25,7 +25,7 @@ def aws_deploy(
     """Make the deployment on AWS, or change it.
 
     Secrets come from the environment: WEBHOOK_SECRET, TELEGRAM_BOT_TOKEN, TELEGRAM_WEBHOOK_SECRET,
-    BEDROCK_ACCESS_KEY_ID, BEDROCK_SECRET_ACCESS_KEY. Nothing is done without --yes.
+    SDK_CLIENT_AUTH_TOKEN, BEDROCK_ACCESS_KEY_ID, BEDROCK_SECRET_ACCESS_KEY. Nothing is done without --yes.
     """
     from outlive.entrypoints.aws_stack.deploying import carry_out, plan
     from outlive.entrypoints.aws_stack.stack import outputs

@@ -22,6 +22,7 @@ class Function(StrEnum):
     SWEEPER = "sweeper"
     CONTROL = "control"
     DISPATCHER = "dispatcher"
+    API = "api"
 
 
 def aws_logs(

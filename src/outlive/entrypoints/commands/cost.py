@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from outlive.entrypoints import options
+from outlive.entrypoints.aws_stack.options import Region
 
 
 class Architecture(StrEnum):
@@ -44,16 +45,25 @@ def cost(
     object_class: Annotated[ObjectClass, typer.Option(help="Of the bucket.")] = ObjectClass.STANDARD,
     puts: Annotated[float, typer.Option(min=0, help="Object writes per turn; one, and one per flush window.")] = 10,
     stored: Annotated[float, typer.Option(min=0, help="Gigabytes kept.")] = 1,
+    stack: Annotated[str | None, typer.Option(help="Take what CloudWatch counted of it.", show_default=False)] = None,
+    region: Region = None,
+    days: Annotated[float, typer.Option(min=1, max=90, help="Of the stack's counts.")] = 7,
+    measured: Annotated[
+        Path | None, typer.Option(help="Take what the benchmark counted: its JSON.", show_default=False)
+    ] = None,
     prices: Annotated[Path | None, typer.Option(help="File of other prices, as TOML.", show_default=False)] = None,
     json: options.Json = False,
 ) -> None:
     """Tell what a month on AWS costs.
 
     Each line has its price and unit, by the list prices of the date shown; free tiers and the model's tokens are left
-    out. Says when containers that are always on would be cheaper.
+    out. Says when containers that are always on would be cheaper. With --stack the turns, their seconds and memory,
+    units of the table, calls of the queue and bytes of the logs are those of a running deployment.
     """
     from outlive.core.costs import Use
+    from outlive.entrypoints.aws_stack.measured_use import monthly, use_of_benchmark, use_of_stack
     from outlive.entrypoints.costing import show_cost
+    from outlive.entrypoints.terminal.output import say
 
     use = Use(
         turns_per_day=turns,
@@ -65,4 +75,8 @@ def cost(
         puts=puts,
         stored_gb=stored,
     )
+    use = use_of_benchmark(measured, use) if measured else use
+    use = use_of_stack(stack, region, days, use) if stack else use
+    if (measured or stack) and not json:
+        say(monthly(use))
     show_cost(use, prices, as_json=json)

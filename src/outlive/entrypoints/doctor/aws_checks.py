@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from outlive.clock import SystemClock
+from outlive.core.buckets import express_zone
 from outlive.entrypoints.aws_stack.services import client, explained
 from outlive.entrypoints.aws_stack.tables import KEYS
 from outlive.entrypoints.doctor.findings import Found, fail, warn
@@ -102,7 +103,8 @@ def where(name: str, theirs: str, ours: str) -> Found:
     """What it means where a bucket lies, and where it is asked for."""
     if theirs and theirs != ours:
         return fail(f"bucket {name} is in {theirs}, and {ours} is asked for it", f"Set AWS_REGION={theirs}.")
-    return Found(f"bucket {name} is in {ours}")
+    zone = express_zone(name)
+    return Found(f"bucket {name} is in {f'zone {zone} of {ours}, and in no other zone' if zone else ours}")
 
 
 def _region_of(answer: Mapping[str, Any]) -> str:

@@ -38,7 +38,7 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.find_session import find_head
 from outlive.flows.turn.former_sessions import DAY
 from outlive.flows.turn.take_session import take_session
-from outlive.protocols import Absent, At, Expected, Keep, ObjectInfo, Row
+from outlive.protocols import Absent, At, Expected, Keep, ObjectInfo, Row, Table
 
 MAX_PAGE = 200
 ATTEMPTS = 1000
@@ -93,10 +93,11 @@ async def read_messages(
     if after is not None and before is not None:
         raise Invalid("both after and before are given.", fix="Give one of them.")
     await find_head(engine, stores, session_id)
+    table = stores.table if before is None else stores.stale  # older messages never change
     if after is None and before is None:
         before = await _tip(engine, stores, session_id) + 1
     start = max(before - limit - 1, 0) if before is not None else max(after or 0, 0)
-    rows = await _rows(engine, stores, session_id, start, limit)
+    rows = await _rows(engine, table, session_id, start, limit)
     found = [decode_message(row.body, row.key) for row in rows]
     page = tuple(each for each in found if before is None or each.id < before)
     first = page[0].id if page else 0
@@ -128,7 +129,7 @@ async def whole_message(engine: Engine, stores: TenantStores, session_id: Sessio
 async def delete_messages(engine: Engine, stores: TenantStores, session_id: SessionId) -> int:
     """Remove every message there is, page by page until none is left, and return how many there were."""
     removed = 0
-    while rows := await _rows(engine, stores, session_id, 0, ROWS):
+    while rows := await _rows(engine, stores.table, session_id, 0, ROWS):
         for row in rows:
             removed += await remove_row(engine, stores, row)
     await _remove_texts(engine, stores, session_id)
@@ -154,7 +155,7 @@ class StoredMessages:
 async def stored_messages(engine: Engine, stores: TenantStores, session_id: SessionId) -> StoredMessages:
     """The records and the long texts, with a head or without."""
     rows: list[Row] = []
-    while page := await _rows(engine, stores, session_id, message_number(rows[-1].key) if rows else 0, ROWS):
+    while page := await _rows(engine, stores.table, session_id, message_number(rows[-1].key) if rows else 0, ROWS):
         rows += page
     return StoredMessages(rows, await list_all(stores.objects, text_prefix(session_id), engine.clock))
 
@@ -208,7 +209,7 @@ async def _tip(engine: Engine, stores: TenantStores, session_id: SessionId) -> i
     """The newest id, 0 without any: from where it was a while ago, onwards."""
     row = await retrying(lambda: stores.table.read(tip_key(session_id)), engine.clock)
     number = int(row.body) if row else 0
-    while rows := await _rows(engine, stores, session_id, number, ROWS):
+    while rows := await _rows(engine, stores.table, session_id, number, ROWS):
         number = message_number(rows[-1].key)
     return number
 
@@ -223,9 +224,9 @@ async def _note_tip(stores: TenantStores, session_id: SessionId, number: int) ->
         await stores.table.write(tip_key(session_id), body, expected=expected, lease=Keep(), expires_at=None)
 
 
-async def _rows(engine: Engine, stores: TenantStores, session_id: SessionId, after: int, limit: int) -> Sequence[Row]:
+async def _rows(engine: Engine, table: Table, session_id: SessionId, after: int, limit: int) -> Sequence[Row]:
     prefix, start = message_prefix(session_id), message_key(session_id, after)
-    return await retrying(lambda: stores.table.scan(prefix, after=start, limit=limit), engine.clock)
+    return await retrying(lambda: table.scan(prefix, after=start, limit=limit), engine.clock)
 
 
 async def _slide(engine: Engine, stores: TenantStores, head: Head) -> None:

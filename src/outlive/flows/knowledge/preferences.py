@@ -29,7 +29,8 @@ ATTEMPTS = 50
 
 async def read_preferences(engine: Engine, stores: TenantStores, user: str, agent: str) -> Preferences:
     """What is kept, nothing when there is nothing or it has run out; reading prolongs it, once a day at most."""
-    row = await _row(engine, stores, preferences_key(user, agent))
+    key = preferences_key(user, agent)
+    row = _alive(engine, await retrying(lambda: stores.stale.read(key), engine.clock))
     if row is None:
         return Preferences()
     found = decode_preferences(row.body, row.version, row.key)

@@ -167,7 +167,7 @@ class ToolCache:
     async def _look(self, key: CacheKey) -> tuple[bytes | None, int]:
         """The kept result, counted, and the tool's generation."""
         row, counted = await asyncio.gather(
-            self._stores.table.read(key.record), self._stores.table.read(key.generation)
+            self._stores.stale.read(key.record), self._stores.table.read(key.generation)
         )
         generation = _number(counted)
         found = await self._found(key, row, generation)
