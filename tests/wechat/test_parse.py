@@ -15,7 +15,7 @@ from outlive.channels.wechat.decisions import Control, Drop, Poll, Say, Stranger
 from outlive.channels.wechat.parse_account import HELLO, parse_account
 from outlive.channels.wechat.parse_bot import NO_TEXT, parse_bot
 from outlive.channels.wechat.rules import Rules, key_of, listed
-from outlive.core.approvals import Answer
+from outlive.core.answers import Answer
 from outlive.core.messages import FileRef
 
 RULES = Rules(frozenset({"*"}))

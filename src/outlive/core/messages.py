@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 
-from outlive.core.approvals import Answer, check_answer
+from outlive.core.answers import Answer, check_answer
 from outlive.core.keys import MAX_MESSAGE_ID_BYTES, SessionKey, check_part, parse_session_key
 from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
 

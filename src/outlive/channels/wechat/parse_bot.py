@@ -13,7 +13,7 @@ from typing import Any
 from outlive.channels.wechat.decisions import Control, Decision, Drop, Poll, Say, Stranger, Turn, command
 from outlive.channels.wechat.parse_account import HELLO
 from outlive.channels.wechat.rules import BOT, Rules, key_of
-from outlive.core.approvals import answer_in, answer_text
+from outlive.core.answers import answer_in, answer_text
 from outlive.core.messages import Inbound, check_inbound
 from outlive.errors import Invalid
 
