@@ -1,4 +1,4 @@
-"""`python -m bench delivery`: requests a second at an intake, messages a second through queue and workers, start-up.
+"""`python -m bench delivery`: requests a second at an intake, messages a second through queue and workers.
 
 The intake is Slack's public address as `outlive slack serve` runs it: one process, real HTTP, signed requests, each in
 the durable queue before it is answered. Workers are processes of their own with an agent that answers at once, so what
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -30,7 +29,6 @@ from outlive.wiring import open_app
 SECRET = "bench-signing-secret-of-some-length"
 CONNECTIONS = 16
 CHATS = 100
-PRODUCER = "import outlive.entrypoints.aws_lambda.handler, outlive.entrypoints.aws_lambda.intake"
 Say = Callable[[str], None]
 Ready = tuple[asyncio.subprocess.Process, Mapping[str, object]]
 """A process, and what it said when it was ready."""
@@ -53,45 +51,12 @@ def settings_at(folder: Path, url: str) -> Settings:
 
 async def measure_delivery(folder: Path, messages: int, say: Say, url: str = "") -> list[Figure]:
     """All rows; `url` names a database in place of the embedded one."""
-    say("start-up of the AWS producer")
-    found = [] if url else measure_imports(rounds=15)
     say(f"intake, {messages} requests")
-    found += await measure_intake(folder / "intake", messages, url)
+    found = await measure_intake(folder / "intake", messages, url)
     for workers in (1, 2, 4):
         say(f"queue and {workers} workers, {messages} messages")
-        found.append(await measure_workers(folder / f"workers-{workers}", messages, workers, url))
+        found += await measure_workers(folder / f"workers-{workers}", messages, workers, url)
     return found
-
-
-# ------------------------------------------------------------------------------------------------ start-up
-
-
-def measure_imports(rounds: int) -> list[Figure]:
-    """Milliseconds and modules that the producer's imports add to a bare interpreter.
-
-    The fastest start of each, taken in turns: a busy machine can only make one slower.
-    """
-    bare, loaded = [], []
-    for _ in range(rounds):
-        bare.append(_started("pass"))
-        loaded.append(_started(PRODUCER))
-    added = (min(loaded) - min(bare)) * 1000
-    modules = _modules(PRODUCER) - _modules("pass")
-    return [
-        Figure("start-up of the producer above a bare interpreter", added, "ms"),
-        Figure("modules it loads above a bare interpreter", modules, ""),
-    ]
-
-
-def _started(code: str) -> float:
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True)
-    return time.perf_counter() - began
-
-
-def _modules(code: str) -> int:
-    counting = [sys.executable, "-c", f"import sys; {code}; print(len(sys.modules))"]
-    return int(subprocess.run(counting, check=True, capture_output=True, text=True).stdout)
 
 
 # -------------------------------------------------------------------------------------------------- intake
@@ -104,12 +69,13 @@ async def measure_intake(folder: Path, requests: int, url: str) -> list[Figure]:
         began = time.perf_counter()
         await asyncio.gather(*(_client(port, each, requests // CONNECTIONS, seconds) for each in range(CONNECTIONS)))
         took = time.perf_counter() - began
-        child.terminate()
+        cpu = await _stopped(child)
     slowest = statistics.quantiles(seconds, n=100)[98]
     return [
         Figure("intake, one process", len(seconds) / took, "requests/s"),
         Figure("intake, median answer", statistics.median(seconds) * 1000, "ms"),
         Figure("intake, 99th percentile", slowest * 1000, "ms"),
+        Figure("intake, its processor time for a request", cpu / len(seconds) * 1000, "ms"),
     ]
 
 
@@ -145,7 +111,7 @@ def _request(number: int, count: int) -> bytes:
 # ------------------------------------------------------------------------------------------------- workers
 
 
-async def measure_workers(folder: Path, messages: int, workers: int, url: str) -> Figure:
+async def measure_workers(folder: Path, messages: int, workers: int, url: str) -> list[Figure]:
     """Messages a second, from the moment that all workers are ready until the queue holds nothing more."""
     async with open_app(settings_at(folder, url), agent=InstantAgent()) as app:
         engine = app.engine
@@ -153,13 +119,20 @@ async def measure_workers(folder: Path, messages: int, workers: int, url: str) -
             key = session_key("bench", "console", f"{workers}-{number % CHATS}")
             inbound = Inbound(key, f"{workers}-{number}", f"message {number}", engine.clock.now())
             await accept_message(engine.queue, inbound, engine.clock)
-        took = await _drained(engine.queue.depth, folder, workers, url)
+        took, cpu = await _drained(engine.queue.depth, folder, workers, url)
         if (await engine.queue.depth()).dead:
             raise RuntimeError("a message died")
-    return Figure(f"queue and workers, {workers} processes", messages / took, "messages/s")
+    what = f"queue and workers, {workers} process{'es' if workers > 1 else ''}"
+    return [
+        Figure(what, messages / took, "messages/s"),
+        Figure(f"{what}, processor time for a message", cpu / messages * 1000, "ms"),
+    ]
 
 
-async def _drained(depth: Callable[[], Awaitable[QueueDepth]], folder: Path, workers: int, url: str) -> float:
+async def _drained(
+    depth: Callable[[], Awaitable[QueueDepth]], folder: Path, workers: int, url: str
+) -> tuple[float, float]:
+    """How long it took, and the processor time of all workers, in seconds."""
     async with AsyncExitStack() as stack:
         children = [await stack.enter_async_context(_child("worker", folder, url)) for _ in range(workers)]
         began = time.perf_counter()
@@ -168,7 +141,15 @@ async def _drained(depth: Callable[[], Awaitable[QueueDepth]], folder: Path, wor
             process.stdin.write(b"go\n")
         while (left := await depth()).waiting + left.in_flight:  # noqa: ASYNC110 - other processes empty it
             await asyncio.sleep(0.01)
-        return time.perf_counter() - began
+        took = time.perf_counter() - began
+        return took, sum([await _stopped(process) for process, _ in children])
+
+
+async def _stopped(child: asyncio.subprocess.Process) -> float:
+    """The processor time, in seconds, that a child took from its start on."""
+    assert child.stdout is not None
+    child.terminate()
+    return float(json.loads(await child.stdout.readline())["cpu"])
 
 
 @asynccontextmanager

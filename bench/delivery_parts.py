@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 
 from bench.delivery import SECRET, settings_at
@@ -27,8 +28,14 @@ def main() -> None:
     asyncio.run(run(settings_at(Path(folder), url)))
 
 
-def _ready(**more: object) -> None:
+def _ready(**more: object) -> float:
     print(json.dumps({"ready": True, **more}), flush=True)
+    return time.process_time()
+
+
+def _done(since: float) -> None:
+    """How much processor time the work took, in seconds: it holds on a busy machine, too."""
+    print(json.dumps({"cpu": time.process_time() - since}), flush=True)
 
 
 def _stopped() -> asyncio.Event:
@@ -49,16 +56,18 @@ async def _intake(settings: Settings) -> None:
         rules = Rules(bot_user="U0BOT", team_id="T0TEAM", allowed=frozenset({"U0ADA"}), tenant="bench")
         endpoint = Endpoint(take, rules, SECRET, engine.clock, print)
         with listen("127.0.0.1", 0) as listening:
-            _ready(port=listening.getsockname()[1])
+            since = _ready(port=listening.getsockname()[1])
             await serve(endpoint, listening, _stopped())
+            _done(since)
 
 
 async def _worker(settings: Settings) -> None:
     async with open_app(settings, agent=InstantAgent()) as app:
         stop = _stopped()
-        _ready()
+        since = _ready()
         await asyncio.to_thread(sys.stdin.readline)
         await work_queue(app.engine, stop, wait=0.05)
+        _done(since)
 
 
 if __name__ == "__main__":

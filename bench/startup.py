@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+_PRODUCER = "outlive.entrypoints.aws_lambda.handler, outlive.entrypoints.aws_lambda.intake"
 ENTRY_POINTS = {
     "CLI": "outlive.entrypoints.cli",
     "worker": "outlive.entrypoints.working",
-    "AWS producer": "outlive.entrypoints.aws_lambda.intake",
+    "AWS producer": _PRODUCER,
+    "  for Telegram": f"{_PRODUCER}, outlive.entrypoints.aws_lambda.telegram",
+    "  for Slack": f"{_PRODUCER}, outlive.entrypoints.aws_lambda.slack",
     "AWS agent function": "outlive.entrypoints.aws_lambda.turns",
 }
 _PROGRAM = """
@@ -27,7 +30,7 @@ print([time.perf_counter() - started, time.process_time() - cpu, len(sys.modules
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One entry point: medians in milliseconds, and modules loaded beyond those of a bare interpreter."""
+    """One entry point: medians of what importing it adds to a bare interpreter, in milliseconds and modules."""
 
     name: str
     module: str

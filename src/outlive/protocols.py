@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from outlive.core.approvals import Approval, Decided, DeferredCall
 from outlive.core.live import Broadcast
 from outlive.core.messages import FileRef
+from outlive.core.queued import Message
 from outlive.core.records import (
     Absent, AgentEvent, AgentTool, At, Chosen, DeadLetter, Delivery, Expected, FileContent, FileStat, Free, Hold, Keep,
-    LeaseChange, Message, ObjectInfo, QueueDepth, Raise, Reply, ReplyFile, Row, SessionSeen, TextPart,
+    LeaseChange, ObjectInfo, QueueDepth, Raise, Reply, ReplyFile, Row, SessionSeen, TextPart,
     ToolFinished, ToolStarted, TurnDone, Usage,
 )  # fmt: skip
 from outlive.core.tenant_keys import KeyRecord, KeyWrap, TenantKeys

@@ -44,6 +44,7 @@ def _wechat(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[str
         from outlive.channels.wechat.account import AccountChannel  # noqa: PLC0415
         from outlive.channels.wechat.bot import BotChannel  # noqa: PLC0415
         from outlive.channels.wechat.client import AccountClient  # noqa: PLC0415
+        from outlive.channels.wechat.sealing import Sealer  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise Invalid(f"WeChat needs the package {error.name}.", fix="Install outlive[wechat].") from error
     clock, found = SystemClock(), dict[str, AccountChannel | BotChannel]()
@@ -52,7 +53,8 @@ def _wechat(settings: Settings, table: Table, stack: AsyncExitStack) -> dict[str
         client = AccountClient(settings.wechat_app_id, secret, clock, base_url=settings.wechat_url)
         found["wechat"] = AccountChannel(client, table, clock)
     if settings.wecom_bot_token:
-        found["wecom"] = BotChannel(table, clock, base_url=settings.wecom_url)
+        key = settings.wecom_bot_aes_key.get_secret_value() if settings.wecom_bot_aes_key else ""
+        found["wecom"] = BotChannel(table, clock, Sealer(key, ""), base_url=settings.wecom_url)
     for channel in found.values():
         stack.push_async_callback(channel.close)
     return {**found}

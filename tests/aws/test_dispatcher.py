@@ -14,7 +14,7 @@ import pytest
 from outlive.aws.envelope import Envelope, pack
 from outlive.core.keys import parse_session_key
 from outlive.core.messages import Inbound, encode_inbound
-from outlive.core.records import Message
+from outlive.core.queued import Message
 from tests.aws.runtime_api import Function
 
 

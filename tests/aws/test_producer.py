@@ -130,7 +130,7 @@ def test_it_loads_the_standard_library_alone() -> None:
     """Neither an installed package nor a part of outlive that needs one is loaded by the producer."""
     code = (
         "import sys; before = set(sys.modules)\n"
-        "from outlive.entrypoints.aws_lambda import handler, intake\n"
+        "from outlive.entrypoints.aws_lambda import handler, intake, slack, telegram\n"
         "new = {name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)\n"
         "print(sorted(new)); print(sorted(name for name in sys.modules if name.startswith('outlive.')))"
     )

@@ -9,19 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from outlive.core.answers import CHOICES, Answer, answer_in, answer_text, check_answer
 from outlive.core.approvals import (
-    CHOICES,
     SHOWN_INPUT,
-    Answer,
     Approval,
     Decided,
     DeferredCall,
     Refused,
-    answer_in,
-    answer_text,
     ask,
     call_digest,
-    check_answer,
     judge,
     question_text,
 )

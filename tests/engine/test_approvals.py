@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from outlive.core.approvals import NOT_TAKEN, TOOL_DEFERRED, Answer, Approval, call_digest
+from outlive.core.answers import Answer
+from outlive.core.approvals import NOT_TAKEN, TOOL_DEFERRED, Approval, call_digest
 from outlive.core.quotas import Quotas
 from outlive.errors import NotFound
 from outlive.flows.accept_message import accept_message

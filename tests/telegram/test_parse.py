@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from outlive.channels.telegram.decisions import Control, Decision, Drop, Moved, Stranger, Turn
 from outlive.channels.telegram.parse import parse_update
 from outlive.channels.telegram.rules import Place, Rules, numbers, place_of
-from outlive.core.approvals import Answer
+from outlive.core.answers import Answer
 
 RULES = Rules(7, "the_bot", allowed=frozenset({42, -100}))
 ADA = {"id": 42, "is_bot": False, "first_name": "Ada"}

@@ -15,7 +15,8 @@ from outlive.channels.telegram.client import BotClient
 from outlive.channels.telegram.polling import Poller
 from outlive.channels.telegram.rules import Place, Rules
 from outlive.clock import SystemClock
-from outlive.core.approvals import Answer, Approval
+from outlive.core.answers import Answer
+from outlive.core.approvals import Approval
 from outlive.core.messages import Inbound, decode_inbound
 from outlive.entrypoints.telegram.controls import Controls
 from outlive.entrypoints.telegram.intake import Intake

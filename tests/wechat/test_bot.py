@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from outlive.channels.wechat.bot import MAX_CONTENT, STREAM_SECONDS, WAITING, BotChannel, shown
+from outlive.channels.wechat.bot_files import MAX_FILE
 from outlive.channels.wechat.rules import Rules, key_of
+from outlive.channels.wechat.sealing import Sealer
 from outlive.channels.wechat.streams import Stream, stream_id
-from outlive.errors import Refused, Unavailable, Undelivered
+from outlive.errors import Invalid, NotFound, Refused, TooLarge, Unavailable, Undelivered
 from outlive.memory.server import MemoryServer
 from outlive.memory.table import MemoryTable
-from outlive.protocols import Reply
+from outlive.protocols import FileRef, Reply
 from outlive.testing.clock import ManualClock
 from outlive.testing.wechat import FakeWeCom
 from outlive.testing.wechat.posting import request
@@ -113,7 +115,7 @@ async def test_an_unknown_stream_is_over(fake: FakeWeCom, tmp_path: Path) -> Non
 async def channel(fake: FakeWeCom, clock: ManualClock) -> AsyncIterator[BotChannel]:
     """The channel alone, at the test's own time."""
     fake.now = clock.now
-    channel = BotChannel(MemoryTable(MemoryServer()), clock, base_url=fake.url)
+    channel = BotChannel(MemoryTable(MemoryServer()), clock, Sealer(fake.aes_key, ""), base_url=fake.url)
     yield channel
     await channel.close()
 
@@ -180,6 +182,55 @@ async def test_only_wecoms_own_addresses_are_called(channel: BotChannel, clock: 
     clock.advance(STREAM_SECONDS + 1)
     with pytest.raises(Refused, match="response URL"):
         await channel.deliver(Reply(str(ADA), "m1", 1, "x"))
+
+
+# --------------------------------------------------------------------------------------------- files
+
+
+def picture(url: str) -> FileRef:
+    """A picture at an address."""
+    return FileRef("1.jpg", "image", 0, url)
+
+
+async def test_files_are_fetched_and_decrypted(channel: BotChannel, fake: FakeWeCom, clock: ManualClock) -> None:
+    """A file comes with the bytes that were sent; after five minutes it is named as gone."""
+    kept = [b"", b"\xff\xd8picture", b"x" * 32, bytes(range(256)) * 100]
+    urls = [fake.file(content)["url"] for content in kept]
+    assert [await channel.fetch(picture(url)) for url in urls] == kept
+    clock.advance(301)
+    with pytest.raises(NotFound, match="five minutes"):
+        await channel.fetch(picture(urls[0]))
+
+
+async def test_a_file_that_cannot_be_taken_is_refused(channel: BotChannel, fake: FakeWeCom) -> None:
+    """Bytes for another key, more than 20 MB, an address that is not HTTPS: refused; nobody there: tried again."""
+    noise, large = fake.file(b"")["url"], fake.file(b"")["url"]
+    until = fake.now() + 300
+    fake.files["/file/1"] = b"not a whole block", until
+    with pytest.raises(Refused):
+        await channel.fetch(picture(noise))
+    fake.files["/file/2"] = bytes(MAX_FILE + 1), until
+    with pytest.raises(TooLarge):
+        await channel.fetch(picture(large))
+    for url in ("http://169.254.169.254/latest", "file:///etc/passwd", f"{fake.url}.evil/x"):
+        with pytest.raises(Invalid):
+            await channel.fetch(picture(url))
+    with pytest.raises(Unavailable):
+        await channel.fetch(picture("https://127.0.0.1:1/x"))
+
+
+async def test_a_picture_lies_in_the_inbox(fake: FakeWeCom, tmp_path: Path) -> None:
+    """A picture sent to the bot is in the session's working directory when its turn runs, and the message names it."""
+    async with site(tmp_path, bot=fake):
+        callback = fake.callback(msgtype="image", image=fake.file(b"\xff\xd8picture"))
+        shown = await fake.push(callback)
+        async with asyncio.timeout(20):
+            while not shown.is_over:
+                await asyncio.sleep(fake.poll_seconds)
+                await fake.poll(callback, shown)
+    (file,) = await asyncio.to_thread(lambda: list(tmp_path.glob("trees/**/inbox/*.jpg")))
+    assert f"[file: inbox/{file.name}]" in shown.texts[-1]
+    assert file.read_bytes() == b"\xff\xd8picture"
 
 
 async def test_what_does_not_fit_follows(channel: BotChannel, fake: FakeWeCom, clock: ManualClock) -> None:

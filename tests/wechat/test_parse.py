@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from outlive.channels.wechat.decisions import Control, Drop, Poll, Say, Stranger, Turn
 from outlive.channels.wechat.parse_account import HELLO, parse_account
-from outlive.channels.wechat.parse_bot import NO_TEXT, parse_bot
+from outlive.channels.wechat.parse_bot import EMPTY, parse_bot
 from outlive.channels.wechat.rules import Rules, key_of, listed
-from outlive.core.approvals import Answer
+from outlive.core.answers import Answer
 from outlive.core.messages import FileRef
 
 RULES = Rules(frozenset({"*"}))
@@ -136,13 +136,23 @@ def test_a_bots_message_is_a_turn() -> None:
 
 
 def test_a_bot_reads_text_of_other_kinds() -> None:
-    """Voice comes as text; of a mixed message the text counts; pictures alone are answered, not run."""
+    """Voice comes as text, mixed messages as text and pictures; one with nothing in it is answered, not run."""
     mixed = {
         "msg_item": [{"msgtype": "text", "text": {"content": "look"}}, {"msgtype": "image", "image": {"url": "u"}}]
     }
     assert bot(msgtype="voice", voice={"content": "hello"}).inbound.text == "hello"
-    assert bot(msgtype="mixed", mixed=mixed).inbound.text == "look"
-    assert bot(msgtype="image", image={"url": "u"}) == Say(NO_TEXT, "wecom:b1:m1")
+    read = bot(msgtype="mixed", mixed=mixed).inbound
+    (file,) = read.files
+    assert (read.text, file.mime, file.ref) == (f"look\n[file: inbox/{file.name}]", "image", "u")
+    assert bot(msgtype="mixed", mixed={"msg_item": []}) == Say(EMPTY, "wecom:b1:m1")
+
+
+@pytest.mark.parametrize("kind", ["image", "file", "video"])
+def test_a_bots_files_are_named(kind: str) -> None:
+    """A picture, a file or a film without words is a message that names where it will lie."""
+    read = bot(msgtype=kind, **{kind: {"url": f"https://x/{kind}"}}).inbound
+    (file,) = read.files
+    assert (read.text, file.ref) == (f"[file: inbox/{file.name}]", f"https://x/{kind}")
 
 
 def test_a_poll_names_its_stream_and_session() -> None:

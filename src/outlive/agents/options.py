@@ -109,6 +109,9 @@ def _places(root: Path) -> dict[str, str]:
 
 # ------------------------------------------------------------------------------------------- arguments
 
+CLI_DEFAULT = "default"
+"""What the CLI calls its own choice of a model."""
+
 
 def arguments(
     turn: AgentTurn,
@@ -118,7 +121,11 @@ def arguments(
     prompt_file: Path,
     settings: Mapping[str, object] | None = None,
 ) -> list[str]:
-    """The CLI's arguments for one turn: the ones the SDK itself would build for these options."""
+    """The CLI's arguments for one turn: the ones the SDK itself would build for these options.
+
+    A resumed conversation goes on with its last model unless one is named: without a choice the CLI's own is asked for.
+    """
+    named = model.model or (CLI_DEFAULT if turn.agent_session_id else None)
     return [
         *("--output-format", "stream-json", "--verbose"),
         *("--system-prompt-file", str(prompt_file)),
@@ -126,7 +133,7 @@ def arguments(
         *("--allowedTools", ",".join(rule.replace("{root}", f"/{turn.root}") for rule in options.allowed)),
         *(("--max-turns", str(turn.max_turns)) if turn.max_turns else ()),
         *(("--max-budget-usd", str(turn.max_usd)) if turn.max_usd is not None else ()),
-        *(("--model", model.model) if model.model else ()),
+        *(("--model", named) if named else ()),
         *("--permission-mode", options.permission_mode),
         *((f"--resume={turn.agent_session_id}",) if turn.agent_session_id else ()),
         *(("--debug-file", str(turn.debug_file)) if turn.debug_file else ()),

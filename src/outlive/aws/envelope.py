@@ -10,7 +10,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from outlive.core.records import Message
+from outlive.core.queued import Message
 from outlive.errors import Corrupt, SchemaTooNew
 
 SCHEMA = 1

@@ -1,31 +1,23 @@
-"""A tool call that waits for a person: the question, who may answer it and until when, the answer, the verdict."""
+"""A tool call that waits for a person: the question, who may answer it and until when, the verdict."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, Literal, get_args
+from typing import Any
 
-from outlive.errors import Invalid, TooLarge
+from outlive.core.answers import Answer
 
-Choice = Literal["once", "always", "deny"]
-"""Run this one call; run it and do not ask again in this session for what this rule covers; do not run it."""
-
-CHOICES: tuple[Choice, ...] = get_args(Choice)
 TOOL_DEFERRED = "tool_deferred"
 """Stop reason of a turn that ends with a question."""
 NOT_TAKEN = "answer_not_taken"
 """Stop reason of a turn that only says why an answer changes nothing."""
-MAX_NOTE_BYTES = 2000
 SHOWN_INPUT = 3000
 """Characters of a call's arguments that the question shows."""
 SUMMARY_LENGTH = 80
-_ID = re.compile(r"[0-9a-f]{8}\Z")
-_COMMAND = re.compile(r"/(once|always|deny)[ \t]+([0-9a-f]{8})(?:\s+(.*))?\Z", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +52,6 @@ class Approval:
     asked_at: int
     expires_at: int
     """Whole epoch seconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a person said to a question."""
-
-    approval_id: str
-    choice: Choice
-    note: str = ""
-    """For the model, with a denial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,31 +118,6 @@ def _arguments_text(call: DeferredCall) -> str:
 
 
 # --------------------------------------------------------------------------------------------- answering
-
-
-def answer_in(text: str) -> Answer | None:
-    """The answer that a message in words is (`/once 3fa9c1d2`, `/deny 3fa9c1d2 not today`); None when it is none."""
-    match _COMMAND.match(text.strip()):
-        case None:
-            return None
-        case found:
-            choice = next(each for each in CHOICES if each == found[1])
-            return Answer(found[2], choice, (found[3] or "").strip())
-
-
-def answer_text(answer: Answer) -> str:
-    """The same answer in words."""
-    return f"/{answer.choice} {answer.approval_id} {answer.note}".strip()
-
-
-def check_answer(answer: Answer) -> None:
-    """`Invalid` or `TooLarge`, naming the field, for what can be no answer."""
-    if answer.choice not in CHOICES:
-        raise Invalid(f"answer {answer.choice!r} is not valid.", fix="Use once, always or deny.")
-    if not _ID.match(answer.approval_id):
-        raise Invalid(f"question id {answer.approval_id!r} is not valid.", fix="Use the 8 digits the question shows.")
-    if (size := len(answer.note.encode(errors="surrogatepass"))) > MAX_NOTE_BYTES:
-        raise TooLarge(f"note is {size:,} bytes long.", fix=f"Use {MAX_NOTE_BYTES:,} at most.")
 
 
 def judge(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 
-from outlive.core.approvals import Answer, check_answer
+from outlive.core.answers import Answer, check_answer
 from outlive.core.keys import MAX_MESSAGE_ID_BYTES, SessionKey, check_part, parse_session_key
 from outlive.errors import Corrupt, Invalid, SchemaTooNew, TooLarge
 
@@ -17,7 +17,10 @@ MAX_JOINED = 16
 """Messages answered by one turn: a few of the head's window of 64."""
 MAX_TEXT_BYTES = 192 * 1024
 """Of the text in its JSON form: a message has to fit into one queue entry of 256 KB (SQS) with its envelope."""
-MAX_REF_BYTES = 512
+MAX_REF_BYTES = 2048
+"""Of one file; some are addresses with a signature."""
+MAX_REFS_BYTES = 10 * 1024
+"""Of all files of one message."""
 MAX_FILES = 20
 """Of one message; an album of Telegram has 10 at most."""
 
@@ -128,6 +131,9 @@ def _check_files(files: tuple[FileRef, ...]) -> None:
             raise Invalid(
                 f"files.name {file.name!r} is not a plain file name.", fix="Use one without '/' and first dot."
             )
+    if (size := sum(len(file.ref.encode()) for file in files)) > MAX_REFS_BYTES:
+        fix = f"Send fewer files: {MAX_REFS_BYTES:,} bytes of references at most."
+        raise TooLarge(f"files.ref: {size:,} bytes in all.", fix=fix)
     if len({file.name for file in files}) < len(files):
         raise Invalid("files.name: two files have one name.", fix="Number them.")
 

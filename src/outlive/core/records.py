@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outlive.core.approvals import Approval, DeferredCall
+from outlive.core.queued import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +85,6 @@ class ObjectInfo:
     key: str
     size: int
     modified_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is put into a queue."""
-
-    group: str
-    """Messages of one group are delivered one at a time, in the order sent (a session's storage key)."""
-    dedupe_id: str
-    """The channel's own id; a second send with the same group and id within the window is dropped."""
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)

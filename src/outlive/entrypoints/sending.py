@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from outlive.core.approvals import Answer, answer_text
+from outlive.core.answers import Answer, answer_text
 from outlive.core.messages import Inbound
 from outlive.errors import AgentFailed, Conflict, Unavailable
 from outlive.flows.accept_message import accept_message

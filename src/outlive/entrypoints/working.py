@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from outlive.core.messages import Inbound
 from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.terminal.output import print_json, say
+from outlive.entrypoints.watching import TurnWatch
 from outlive.errors import LeaseLost, OutliveError, Unavailable
 from outlive.flows.delivery.tend import tended
 from outlive.flows.run_turn import Turn
@@ -56,10 +57,12 @@ async def _work(settings: Settings, limits: Limits, *, as_json: bool) -> None:
     async with open_app(settings) as app:
         deadline = _deadline(app)
         watch = Watch(app.counts, limits, as_json=as_json)
+        watch.shown = TurnWatch(app.engine.channels, watch.fault)
+        shown = watch.shown.around(app.engine)
         engine = replace(
-            app.engine,
-            queue=wrap(app.engine.queue, "queue", watch),
-            workspaces=wrap(app.engine.workspaces, "workspaces", watch),
+            shown,
+            queue=wrap(shown.queue, "queue", watch),
+            workspaces=wrap(shown.workspaces, "workspaces", watch),
         )
         wait = min(WAIT, WAIT if limits.idle_seconds is None else limits.idle_seconds)
         with stopped_by_signals(watch.stop):
@@ -113,6 +116,8 @@ class Watch:
     limits: Limits
     as_json: bool
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    shown: TurnWatch | None = None
+    """Shows the turns in their chats."""
     done: int = 0
     failure: OutliveError | None = None
     """Of the last turn."""
@@ -184,6 +189,8 @@ class Watch:
 
     async def on_event(self, event: AgentEvent) -> None:
         """A tool that starts is told at once: a long one is why the turn takes so long."""
+        if self.shown is not None:
+            await self.shown.on_event(event)
         if isinstance(event, ToolStarted):
             self.tell("tool", "", name=event.name, summary=event.summary)
 
@@ -205,6 +212,8 @@ class Watch:
             case OutliveError():
                 self.failure = outcome
                 self.tell("failed", f"{inbound.key}  failed: {outcome}", **which, **_failure(outcome))
+                if self.shown is not None:
+                    await self.shown.say_failed(inbound.key)
         self.done += 1
         if self.limits.turns is not None and self.done >= self.limits.turns:
             self.stop.set()

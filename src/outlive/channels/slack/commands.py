@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from outlive.core.approvals import Answer, answer_in
+from outlive.core.answers import Answer, answer_in
 
 COMMANDS = {
     "help": "List the commands",

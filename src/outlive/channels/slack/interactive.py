@@ -9,7 +9,7 @@ from outlive.channels.slack.content import Json
 from outlive.channels.slack.decisions import Control, Decision, Drop, Turn
 from outlive.channels.slack.parse import UNREADABLE, let_in
 from outlive.channels.slack.rules import CHANNEL, Place, Rules, key_of
-from outlive.core.approvals import CHOICES, answer_in, answer_text
+from outlive.core.answers import CHOICES, answer_in, answer_text
 from outlive.core.messages import Inbound, check_inbound
 from outlive.errors import Invalid
 

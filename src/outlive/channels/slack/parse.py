@@ -14,7 +14,7 @@ from outlive.channels.slack import commands
 from outlive.channels.slack.content import Json, files_of, mentions, words_of
 from outlive.channels.slack.decisions import Challenge, Control, Decision, Drop, Overheard, Stranger, Turn
 from outlive.channels.slack.rules import CHANNEL, Place, Rules, key_of
-from outlive.core.approvals import answer_text
+from outlive.core.answers import answer_text
 from outlive.core.messages import Inbound, check_inbound
 from outlive.errors import Invalid
 

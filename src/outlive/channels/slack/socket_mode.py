@@ -19,10 +19,10 @@ from outlive.channels.slack.decisions import Decision, Drop
 from outlive.channels.slack.interactive import parse_interaction, parse_slash
 from outlive.channels.slack.parse import parse_callback
 from outlive.channels.slack.rules import Rules
+from outlive.channels.stepping import pause_after, run_steps
 from outlive.errors import RateLimited, Refused, Unavailable
 from outlive.protocols import Clock
 
-PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)
 HELLO_SECONDS = 30.0
 MAX_MESSAGE = 1024 * 1024
 KINDS: Mapping[str, Callable[[object, Rules], Decision]] = {
@@ -49,18 +49,7 @@ class SocketReader:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until told to stop. `Refused` for a wrong token, or when Socket Mode was switched off."""
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            while not stop.is_set():
-                step = asyncio.create_task(self.step())
-                await asyncio.wait({step, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not step.done():
-                    step.cancel()
-                    await asyncio.wait({step})
-                if not step.cancelled():
-                    step.result()
-        finally:
-            stopping.cancel()
+        await run_steps(self.step, stop)
 
     async def step(self) -> None:
         """One connection from its beginning to its end; a failure that may pass is waited for."""
@@ -104,7 +93,7 @@ class SocketReader:
         await socket.send(json.dumps({"envelope_id": message["envelope_id"]}))
 
     async def _pause(self, why: str, asked: float) -> None:
-        seconds = max(asked, PAUSES[min(self._failures, len(PAUSES) - 1)])
+        seconds = pause_after(self._failures, asked)
         self._failures += 1
         self.tell(f"{why} Trying again in {seconds:.0f} s.")
         await self.clock.sleep(seconds)

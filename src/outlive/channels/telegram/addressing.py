@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from outlive.channels.telegram.commands import COMMANDS, Spoken, spoken
 from outlive.channels.telegram.content import Json, is_topic_root
 from outlive.channels.telegram.rules import Rules
-from outlive.core.approvals import answer_in
+from outlive.core.answers import answer_in
 
 
 def is_addressed(rules: Rules, message: Json) -> bool:

@@ -81,7 +81,7 @@ class LiveBoard:
     _tasks: dict[SessionKey, asyncio.Task[None]] = field(default_factory=dict)
     _count: int = 0
 
-    def begin(self, key: SessionKey) -> LiveTurn:
+    def begin(self, key: SessionKey, sender: str = "") -> LiveTurn:  # noqa: ARG002 - other channels show it to one person
         """A turn begins: from now on it is shown."""
         self._count += 1
         turn = self._turns[key] = LiveTurn(place_of(key), self._count)

@@ -15,7 +15,7 @@ from outlive.channels.telegram.commands import COMMANDS, spoken
 from outlive.channels.telegram.content import Json, files_of, name_of, origin_of, quote_of, words_of
 from outlive.channels.telegram.decisions import Control, Decision, Drop, Moved, Stranger, Turn
 from outlive.channels.telegram.rules import CHANNEL, Place, Rules, key_of
-from outlive.core.approvals import answer_in, answer_text
+from outlive.core.answers import answer_in, answer_text
 from outlive.core.messages import Inbound, check_inbound
 from outlive.errors import Invalid
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from outlive.channels.stepping import pause_after, run_steps
 from outlive.channels.telegram.client import BotClient
 from outlive.channels.telegram.gather import settling_seconds
 from outlive.channels.telegram.parse import ALLOWED_UPDATES
@@ -17,7 +18,6 @@ Updates = Sequence[Mapping[str, Any]]
 
 POLL_SECONDS = 50
 MAX_SETTLINGS = 8
-PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)
 CONFLICTS = 3
 """Times in a row that another poller is waited for: it may be the one this process replaces."""
 
@@ -40,18 +40,7 @@ class Poller:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until told to stop. `Refused` for a wrong token, `Conflict` while another process or webhook reads."""
-        stopping = asyncio.create_task(stop.wait())
-        try:
-            while not stop.is_set():
-                step = asyncio.create_task(self.step())
-                await asyncio.wait({step, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not step.done():
-                    step.cancel()
-                    await asyncio.wait({step})
-                if not step.cancelled():
-                    step.result()
-        finally:
-            stopping.cancel()
+        await run_steps(self.step, stop)
 
     async def step(self) -> None:
         """One batch; a failure that may pass is waited for."""
@@ -99,6 +88,6 @@ class Poller:
     async def _pause(self, reason: str, at_least: float) -> None:
         if self._failures == 0:
             self.tell(f"{reason} Trying again.")
-        pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
+        seconds = pause_after(self._failures, at_least)
         self._failures += 1
-        await self.clock.sleep(max(pause, at_least))
+        await self.clock.sleep(seconds)

@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import httpx
 
+from outlive.channels.wechat.bot_files import fetch_file
+from outlive.channels.wechat.sealing import Sealer
 from outlive.channels.wechat.split import split_bytes
 from outlive.channels.wechat.streams import MAX_KEPT, Stream, Streams, stream_id
 from outlive.core.keys import SessionKey, parse_session_key
-from outlive.errors import NotFound, Refused, Unavailable, Undelivered
+from outlive.errors import Refused, Unavailable, Undelivered
 from outlive.protocols import Clock, FileRef, Reply, Table
 
 OFFICIAL = "https://qyapi.weixin.qq.com"
@@ -35,8 +37,9 @@ class BotChannel:
     pulls = True
     """Its turns' live text is kept in the table."""
 
-    def __init__(self, table: Table, clock: Clock, *, base_url: str = OFFICIAL) -> None:
-        """`base_url` is where response URLs have to lead."""
+    def __init__(self, table: Table, clock: Clock, sealer: Sealer, *, base_url: str = OFFICIAL) -> None:
+        """`sealer` opens files; `base_url` is where response URLs have to lead."""
+        self._sealer = sealer
         self.streams, self._clock, self._base = Streams(table, clock), clock, base_url.rstrip("/")
         self._http = httpx.AsyncClient(timeout=TIMEOUT, follow_redirects=False)
 
@@ -85,8 +88,8 @@ class BotChannel:
         await self.streams.change(key, name, lambda _: done)
 
     async def fetch(self, file: FileRef) -> bytes:
-        """There are none here."""
-        raise NotFound(f"a WeCom bot has no file {file.name!r}.")
+        """See `protocols.Channel.fetch`; as of `fetch_file`."""
+        return await fetch_file(self._http, file.ref, self._sealer, base=self._base)
 
 
 def rest_of(stream: Stream) -> str:

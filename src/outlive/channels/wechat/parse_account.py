@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from outlive.channels.wechat.decisions import Control, Decision, Drop, Say, Stranger, Turn, command
 from outlive.channels.wechat.rules import ACCOUNT, Rules, key_of
-from outlive.core.approvals import answer_in, answer_text
+from outlive.core.answers import answer_in, answer_text
 from outlive.core.messages import FileRef, Inbound, check_inbound
 from outlive.errors import Invalid
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from outlive.channels.wechat.decisions import Control, Decision, Drop, Poll, Say, Stranger, Turn, command
 from outlive.channels.wechat.parse_account import HELLO
 from outlive.channels.wechat.rules import BOT, Rules, key_of
-from outlive.core.approvals import answer_in, answer_text
-from outlive.core.messages import Inbound, check_inbound
+from outlive.core.answers import answer_in, answer_text
+from outlive.core.keys import message_digest
+from outlive.core.messages import FileRef, Inbound, check_inbound
 from outlive.errors import Invalid
 
-NO_TEXT = "I can read text here, no files."
-FILES = frozenset({"image", "file", "video", "mixed"})
+EMPTY = "There is nothing in it that I can read."
+MEDIA = {"image": ".jpg", "file": "", "video": ".mp4"}
+"""Message types that are one file, and how its name ends: WeCom does not say what it is called."""
 QUOTE_LENGTH = 1000
 _MENTION = re.compile(r"@\S+\s+")
 
@@ -47,19 +50,33 @@ def _parse(callback: Json, rules: Rules, now: float) -> Decision:
     wants: Turn | Control | Say
     if kind == "event" and callback["event"]["eventtype"] == "enter_chat":
         wants = Say(HELLO, message_id)
-    elif kind not in {"text", "voice", *FILES}:
+    elif kind not in {"text", "voice", "mixed", *MEDIA}:
         return Drop(f"a callback of type {kind}: {callback.get('event')}")
-    elif not (words := _words(callback, kind, is_group=chat != sender)):
-        wants = Say(NO_TEXT, message_id)
-    elif said := command(words):
-        wants = Control(*said, key, message_id, sender)
     else:
-        answer = answer_in(words)
-        text = answer_text(answer) if answer else _told(callback, words, sender, is_group=chat != sender)
-        inbound = Inbound(key, message_id, text, now, sender, answer)
-        check_inbound(inbound)
-        wants = Turn(inbound, str(callback.get("response_url") or ""))
+        wants = _said(callback, Inbound(key, message_id, "", now, sender), kind, is_group=chat != sender)
     return wants if rules.knows(sender, chat) else Stranger(sender, wants)
+
+
+def _said(callback: Json, empty: Inbound, kind: str, *, is_group: bool) -> Turn | Control | Say:
+    words, files = _words(callback, kind, is_group=is_group), _files(callback, kind, empty.message_id)
+    if not words and not files:
+        return Say(EMPTY, empty.message_id)
+    if said := command(words):
+        return Control(*said, empty.key, empty.message_id, empty.sender)
+    answer = answer_in(words)
+    told = answer_text(answer) if answer else _told(callback, words, empty.sender, is_group=is_group)
+    lines = [told, *(f"[file: inbox/{file.name}]" for file in files)]
+    inbound = replace(empty, text="\n".join(filter(None, lines)), answer=answer, files=files)
+    check_inbound(inbound)
+    return Turn(inbound, str(callback.get("response_url") or ""))
+
+
+def _files(callback: Json, kind: str, message_id: str) -> tuple[FileRef, ...]:
+    """The files of a message, each behind an address of its own."""
+    items = callback["mixed"]["msg_item"] if kind == "mixed" else [callback]
+    found = [(item["msgtype"], _text(item[item["msgtype"]], "url")) for item in items if item["msgtype"] in MEDIA]
+    name = message_digest(message_id)
+    return tuple(FileRef(f"{name}-{n}{MEDIA[kind]}", kind, 0, url) for n, (kind, url) in enumerate(found, start=1))
 
 
 def _words(callback: Json, kind: str, *, is_group: bool) -> str:
@@ -79,7 +96,7 @@ def _told(callback: Json, words: str, sender: str, *, is_group: bool) -> str:
     quote = callback.get("quote") or {}
     quoted = (quote.get("text") or {}).get("content") if quote.get("msgtype") == "text" else None
     lines = [f"[in answer to: {str(quoted)[:QUOTE_LENGTH]}]"] if quoted else []
-    return "\n".join([*lines, f"{sender}: {words}" if is_group else words])
+    return "\n".join([*lines, f"{sender}: {words}".strip() if is_group else words])
 
 
 def _text(fields: Json, name: str) -> str:

@@ -37,18 +37,28 @@ class Sealer:
         """The message; `Refused` when it was not sealed for us."""
         try:
             data = b64decode(sealed, validate=True)
-            decryptor = self._cipher.decryptor()
-            plain = decryptor.update(data) + decryptor.finalize()
         except (binascii.Error, ValueError) as error:
             raise Refused("the message cannot be decrypted.", fix="Check the EncodingAESKey.") from error
-        pad = plain[-1] if plain else 0
-        if not 1 <= pad <= BLOCK or len(plain) < SALT + 4 + pad:
+        plain = self.open_file(data)
+        if len(plain) < SALT + 4:
             raise Refused("the message cannot be decrypted.", fix="Check the EncodingAESKey.")
         (length,) = struct.unpack("!I", plain[SALT : SALT + 4])
-        message, receiver = plain[SALT + 4 : SALT + 4 + length], plain[SALT + 4 + length : -pad]
+        message, receiver = plain[SALT + 4 : SALT + 4 + length], plain[SALT + 4 + length :]
         if len(message) != length or not hmac.compare_digest(receiver, self._receiver):
             raise Refused("the message is for another receiver.", fix="Check the app id.")
         return message
+
+    def open_file(self, data: bytes) -> bytes:
+        """The bytes of a file, which is encrypted without a frame; `Refused` when it was not for us."""
+        try:
+            decryptor = self._cipher.decryptor()
+            plain = decryptor.update(data) + decryptor.finalize()
+        except ValueError as error:
+            raise Refused("the bytes cannot be decrypted.", fix="Check the EncodingAESKey.") from error
+        pad = plain[-1] if plain else 0
+        if not 1 <= pad <= min(BLOCK, len(plain)):
+            raise Refused("the bytes cannot be decrypted.", fix="Check the EncodingAESKey.")
+        return plain[:-pad]
 
     def seal(self, message: bytes) -> str:
         """The message as it is sent."""

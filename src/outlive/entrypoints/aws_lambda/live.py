@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from outlive.channels.telegram.channel import TelegramChannel
-from outlive.channels.telegram.rules import CHANNEL
 from outlive.core.keys import SessionKey
-from outlive.entrypoints.telegram.watching import FAILED
+from outlive.entrypoints.watching import FAILED, showing
 from outlive.protocols import AgentEvent, OnEvent
 from outlive.wiring import App
 
@@ -16,8 +14,8 @@ from outlive.wiring import App
 @asynccontextmanager
 async def shown(app: App, key: SessionKey | None) -> AsyncIterator[OnEvent | None]:
     """Where the turn's events go while the block runs; afterwards, when the function is frozen, nothing goes on."""
-    channel = app.engine.channels.get(CHANNEL)
-    if key is None or key.channel != CHANNEL or not isinstance(channel, TelegramChannel):
+    channel = showing(app.engine.channels, key) if key is not None else None
+    if key is None or channel is None:
         yield None
         return
 
@@ -33,7 +31,6 @@ async def shown(app: App, key: SessionKey | None) -> AsyncIterator[OnEvent | Non
 
 
 async def tell_failed(app: App, key: SessionKey) -> None:
-    """Say once a minute that it went wrong; `Unavailable` when Telegram does not take it."""
-    channel = app.engine.channels.get(CHANNEL)
-    if key.channel == CHANNEL and isinstance(channel, TelegramChannel):
+    """Say once a minute that it went wrong; `Unavailable` when the channel does not take it."""
+    if channel := showing(app.engine.channels, key):
         await channel.notify(key, FAILED)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from outlive.aws.envelope import Envelope, dedupe_id, group_id, pack
-from outlive.core.records import Message
+from outlive.core.queued import Message
 from outlive.entrypoints.aws_lambda.calling import Caller, needed
 from outlive.errors import Unavailable
 

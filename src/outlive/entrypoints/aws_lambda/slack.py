@@ -11,7 +11,7 @@ from typing import assert_never
 
 from outlive.channels.slack.decisions import Challenge, Control, Drop, Overheard, Stranger, Turn
 from outlive.channels.slack.rules import Rules, ids
-from outlive.channels.slack.webhook import SIGNATURE_HEADER, check_secret, read_webhook
+from outlive.channels.slack.webhook import check_secret, read_webhook
 from outlive.core.keys import Tenant
 from outlive.core.messages import Inbound
 
@@ -25,11 +25,6 @@ class Answered:
     text: str
     why: str
     """For the log."""
-
-
-def is_slacks(headers: Mapping[str, str]) -> bool:
-    """Whether a request says that it is one of Slack's."""
-    return any(name.lower() == SIGNATURE_HEADER for name in headers)
 
 
 def read_slack(

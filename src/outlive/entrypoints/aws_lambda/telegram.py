@@ -17,7 +17,7 @@ from outlive.channels.telegram.decisions import Control, Decision, Drop, Moved, 
 from outlive.channels.telegram.rules import CHANNEL, Rules, numbers
 from outlive.channels.telegram.webhook import check_secret, read_webhook
 from outlive.core.messages import encode_inbound
-from outlive.core.records import Message
+from outlive.core.queued import Message
 from outlive.core.senders import moved_key, pairing_key
 from outlive.entrypoints.aws_lambda.calling import Caller, needed
 from outlive.entrypoints.aws_lambda.invoking import start

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outlive.core.approvals import Choice
+from outlive.core.answers import Choice
 from outlive.entrypoints import options
 from outlive.entrypoints.terminal.output import print_json, print_text, say
 
@@ -41,7 +41,7 @@ def approvals_answer(
 
     The answer is queued like a message; any worker makes the call, or tells the model that it was refused.
     """
-    from outlive.core.approvals import Answer
+    from outlive.core.answers import Answer
     from outlive.entrypoints.running import at_rest, named_session
     from outlive.entrypoints.sending import send_answer
     from outlive.flows.sessions.list_approvals import open_question

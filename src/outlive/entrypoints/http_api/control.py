@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from outlive.core.approvals import Answer, Choice, answer_text
+from outlive.core.answers import Answer, Choice, answer_text
 from outlive.core.messages import Inbound
 from outlive.entrypoints.http_api.callers import CallerHere
 from outlive.entrypoints.http_api.faults import shown

@@ -15,8 +15,8 @@ from outlive.entrypoints.slack.controls import Controls
 from outlive.entrypoints.slack.intake import Intake
 from outlive.entrypoints.slack.opening import Bot, open_bot
 from outlive.entrypoints.slack.serving import Endpoint, serve
-from outlive.entrypoints.slack.watching import TurnWatch
 from outlive.entrypoints.terminal.output import print_json, say
+from outlive.entrypoints.watching import TurnWatch
 from outlive.entrypoints.working import stopped_by_signals
 from outlive.flows.delivery.tend import tended
 from outlive.flows.work_queue import work_queue
@@ -105,7 +105,7 @@ async def _opened(
 
 
 def _workers(bot: Bot, stop: asyncio.Event, workers: int, tell: Tell) -> list[Coroutine[None, None, None]]:
-    watches = [TurnWatch(bot.channel, tell) for _ in range(workers)]
+    watches = [TurnWatch(bot.app.engine.channels, tell) for _ in range(workers)]
     engine = bot.app.engine
     loops = [
         work_queue(watch.around(engine), stop, on_event=watch.on_event, on_outcome=watch.on_outcome)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from outlive.channels.telegram.commands import COMMANDS, FOR_OWNERS
 from outlive.channels.telegram.decisions import Control
 from outlive.channels.telegram.rules import CHANNEL
-from outlive.core.approvals import answer_in, answer_text
+from outlive.core.answers import answer_in, answer_text
 from outlive.core.messages import Inbound
 from outlive.entrypoints import chat_commands
 from outlive.entrypoints.chat_commands import Said, exported, model_of, run_command

@@ -11,9 +11,9 @@ from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.telegram.controls import Controls
 from outlive.entrypoints.telegram.intake import Intake
 from outlive.entrypoints.telegram.opening import Bot, open_bot
-from outlive.entrypoints.telegram.watching import TurnWatch
 from outlive.entrypoints.terminal.output import print_json, say
 from outlive.entrypoints.together import together
+from outlive.entrypoints.watching import TurnWatch
 from outlive.entrypoints.working import stopped_by_signals
 from outlive.errors import Invalid
 from outlive.flows.delivery.remember_intake import read_mark, write_mark
@@ -73,7 +73,7 @@ async def _run(bot: Bot, stop: asyncio.Event, workers: int, tell: Callable[[str]
         tell,
         last=await read_mark(engine, stores, source),
     )
-    watches = [TurnWatch(bot.channel, tell) for _ in range(workers)]
+    watches = [TurnWatch(bot.app.engine.channels, tell) for _ in range(workers)]
     loops = [
         work_queue(watch.around(engine), stop, on_event=watch.on_event, on_outcome=watch.on_outcome)
         for watch in watches

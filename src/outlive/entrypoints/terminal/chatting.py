@@ -12,7 +12,8 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar, cast
 
-from outlive.core.approvals import Approval, answer_in
+from outlive.core.answers import answer_in
+from outlive.core.approvals import Approval
 from outlive.entrypoints.exits import INTERRUPTED, OK, exit_code
 from outlive.entrypoints.interrupted import interrupted_message
 from outlive.entrypoints.terminal.lines import read_lines

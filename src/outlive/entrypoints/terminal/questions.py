@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from outlive.core.approvals import TOOL_DEFERRED, Answer, Approval, Choice, answer_text
+from outlive.core.answers import Answer, Choice, answer_text
+from outlive.core.approvals import TOOL_DEFERRED, Approval
 from outlive.core.ledger import LedgerLine
 from outlive.errors import NotFound
 from outlive.flows.sessions.list_approvals import open_question

@@ -93,7 +93,7 @@ def _announce(tell: Callable[[str], None], desk: Desk, host: str, port: int) -> 
 
 async def _run(desk: Desk, stop: asyncio.Event, listening: socket, workers: int, tell: _Teller) -> None:
     engine = desk.app.engine
-    server = Webhook(Intake(desk, tell)).application()
+    server = Webhook(Intake(desk, tell), waits=workers > 0).application()
     loops = [work_queue(engine, stop, on_outcome=tell.on_outcome) for _ in range(workers)]
     async with tended(desk.app.beside, tell):
         await together(stop, [_http(server, listening, stop), *loops])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -29,7 +29,8 @@ class Webhook:
     """Both paths, as far as they are set up."""
 
     intake: Intake
-    counts: dict[str, int] = field(default_factory=dict)
+    waits: bool = True
+    """Whether an account's reply may come in time: without workers in this process none does."""
 
     def application(self) -> Starlette:
         """The ASGI application."""
@@ -75,6 +76,9 @@ class Webhook:
         self, request: Request, channel: AccountChannel, turn: Turn, said: Callable[[str], Response]
     ) -> Response:
         """Queue it, and wait for the reply as long as WeChat does."""
+        if not self.waits:
+            await self.intake.take(turn)
+            return Response(TAKEN)
         with channel.desk.offered(turn.inbound.message_id) as offer:
             await self.intake.take(turn)
             text = await offer.taken()

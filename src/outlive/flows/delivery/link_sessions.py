@@ -76,7 +76,8 @@ async def redeem_link(engine: Engine, key: SessionKey, text: str, *, by: str = "
     found = await _take(engine, stores, code)
     if found is None:
         await _count_wrong(engine, stores, key)
-        raise NotFound("this link code is wrong, over or used.", fix="Ask for a new one with /link.")
+        fix = "Ask for a new one with /link, in a chat of the same tenant."
+        raise NotFound("this link code is wrong, over or used.", fix=fix)
     if found.session_key == str(key):
         raise Invalid("this link code is for another channel or chat.", fix="Redeem it there; ask for a new one.")
     await find_head(engine, stores, found.session_id)

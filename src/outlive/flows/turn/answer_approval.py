@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from outlive.core.approvals import NOT_TAKEN, Decided, Refused, answer_in, ask, judge, question_text
+from outlive.core.answers import answer_in
+from outlive.core.approvals import NOT_TAKEN, Decided, Refused, ask, judge, question_text
 from outlive.core.ledger import LedgerLine
 from outlive.core.messages import Inbound
 from outlive.core.sessions import Head

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from outlive.testing.slack.refusals import too_many
+from outlive.testing.window import Window
 
 TIERS = {"chat.startStream": 20, "chat.stopStream": 20, "chat.update": 50, "chat.delete": 50, "chat.appendStream": 100}
 """https://docs.slack.dev/apis/web-api/rate-limits: calls a minute."""
-
-
-@dataclass
-class Window:
-    """So many in so many seconds."""
-
-    count: int
-    seconds: float
-    times: deque[float] = field(default_factory=deque)
-
-    def wait(self, now: float) -> float:
-        """Seconds until there is room for one more."""
-        while self.times and self.times[0] <= now - self.seconds:
-            self.times.popleft()
-        return 0.0 if len(self.times) < self.count else self.times[0] + self.seconds - now
 
 
 @dataclass

@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from outlive.testing.scripted_model.http import HttpRequest, HttpResponse, HttpServer
-from outlive.testing.wechat.envelope import decrypt, encrypt, sign
+from outlive.testing.wechat.envelope import decrypt, encrypt, encrypt_file, sign
 from outlive.testing.wechat.posting import Answered, request
 
 BOT = "bot-1"
 MAX_CONTENT = 20480
 POLLING_SECONDS = 360.0
 URL_SECONDS = 3600.0
+FILE_SECONDS = 300.0
 ATTEMPTS = 3
 BODY_LIMIT = 4 * 1024 * 1024
 
@@ -55,6 +56,8 @@ class FakeWeCom:
         """Answers by message id."""
         self.late_faults: list[int] = []
         """Error codes of the next late answers."""
+        self.files: dict[str, tuple[bytes, float]] = {}
+        """What is at the addresses of files, encrypted, and until when."""
         self._urls: dict[str, tuple[str, float]] = {}
         self._count = 0
         self._server = HttpServer(self._answer, "127.0.0.1", 0, BODY_LIMIT)
@@ -90,6 +93,12 @@ class FakeWeCom:
             **words,
             **fields,
         }
+
+    def file(self, content: bytes) -> dict[str, str]:
+        """A file that somebody sends, as a message names it."""
+        path = f"/file/{len(self.files) + 1}"
+        self.files[path] = encrypt_file(self.aes_key, content), self.now() + FILE_SECONDS
+        return {"url": self.url + path}
 
     async def say(self, text: str, *, sender: str = "ada", chat: str | None = None, polls: bool = True) -> Shown:
         """Somebody writes; the answer as it was shown in the end. Without `polls` nobody asks for it again."""
@@ -166,6 +175,9 @@ class FakeWeCom:
     # ----------------------------------------------------------------------------------- late answers
 
     async def _answer(self, asked: HttpRequest) -> HttpResponse:
+        if asked.path.startswith("/file/"):
+            content, until = self.files.get(asked.path, (b"", 0.0))
+            return HttpResponse(200, content) if self.now() < until else HttpResponse(403, b"")
         code = self._late(asked)
         return HttpResponse(200, json.dumps({"errcode": code, "errmsg": "ok"}).encode())
 

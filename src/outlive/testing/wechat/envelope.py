@@ -27,6 +27,13 @@ def encrypt(encoding_key: str, receiver: str, text: str) -> str:
     return base64.b64encode(worker.update(plain + bytes([fill] * fill)) + worker.finalize()).decode()
 
 
+def encrypt_file(encoding_key: str, content: bytes) -> bytes:
+    """A file as WeCom keeps it: filled up to 32 bytes, without a frame."""
+    fill = 32 - len(content) % 32
+    worker = _cipher(encoding_key).encryptor()
+    return worker.update(content + bytes([fill] * fill)) + worker.finalize()
+
+
 def decrypt(encoding_key: str, receiver: str, sealed: str) -> str:
     """What was sealed for the vendor; `ValueError` when the receiver is another one."""
     worker = _cipher(encoding_key).decryptor()
