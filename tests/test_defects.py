@@ -1,4 +1,4 @@
-"""The defects of the original service and (from 31 on) of the memory designs: none without a test that keeps it away."""
+"""The defects of the original service and (from 31 on) of the memory designs: none without a test against it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hook of mkdocs: links out of `docs/` name the file, folders of pages fill their part of the menu, drawings stand in."""
+"""A hook of mkdocs: links out of `docs/` name the file, folders of pages fill their menus, drawings stand in."""
 
 from __future__ import annotations
 
