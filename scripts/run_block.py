@@ -1,11 +1,18 @@
-"""Runs one Python block of a page as a script; `await` is allowed at its top, as in `python -m asyncio`."""
+"""Runs the Python blocks of a page as scripts, one after the other; the last line names those that failed.
+
+`await` is allowed at the top of a block, as in `python -m asyncio`.
+"""
 
 from __future__ import annotations
 
 import ast
 import asyncio
 import inspect
+import json
+import os
 import sys
+import tempfile
+import traceback
 from types import FunctionType
 
 
@@ -20,5 +27,24 @@ def run(code: str, page: str, line: int) -> None:
         exec(program, names)
 
 
+def run_in(place: str, code: str, page: str, line: int) -> str:
+    """The traceback of the code, run with this folder as its working directory and home; empty when all went well."""
+    kept = dict(os.environ)
+    os.environ.update(HOME=place, TMPDIR=place)
+    tempfile.tempdir = None
+    os.chdir(place)
+    try:
+        run(code, page, line)
+    except (Exception, SystemExit):  # noqa: BLE001 - whatever a block raises is told
+        return traceback.format_exc()
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+    return ""
+
+
 if __name__ == "__main__":
-    run(sys.stdin.read(), sys.argv[1], int(sys.argv[2]))
+    blocks = json.load(sys.stdin)
+    failed = {line: fault for place, code, page, line in blocks if (fault := run_in(place, code, page, line))}
+    print("\n" + json.dumps(failed))
+    sys.exit(bool(failed))

@@ -21,7 +21,7 @@ from scripts.docs.errors import DrawnWrong, drawn_tree, errors
 from scripts.docs.module_map import module_map
 from scripts.docs.pages import all_pages, anchors_of, blocks_of, dead_links, fences_of, links_of
 from scripts.docs.promises import UnknownPromise, promises
-from scripts.docs.python_blocks import PythonBlock, python_blocks, run_block
+from scripts.docs.python_blocks import PythonBlock, python_blocks, run_blocks
 from scripts.docs.sentences import has_first_line, is_command, is_one_sentence
 from scripts.docs.settings import settings, variable_of
 from scripts.docs.sources import Measured, each_test, files_of_tests, functions_of, protocols_of, read_source, sources
@@ -300,7 +300,7 @@ def test_what_a_translation_lacks_is_named(old: str, new: str, told: str) -> Non
 def test_every_python_block_runs(tmp_path: Path) -> None:
     """Each Python block of the pages runs as a script without any key, unless the line above says why it is not run."""
     blocks = [block for path in all_pages(ROOT) if path != TRANSLATED for block in python_blocks(path)]
-    failed = {f"{block.page}:{block.line}": error for block in blocks if (error := run_block(block, tmp_path))}
+    failed = run_blocks(blocks, tmp_path)
     assert not failed, "\n".join(f"{place}\n{error}" for place, error in failed.items())
 
 
@@ -351,14 +351,16 @@ def test_a_block_is_left_out_with_a_reason_only(tmp_path: Path) -> None:
 def test_a_block_may_await_at_its_top(tmp_path: Path) -> None:
     """A block with a bare `await` runs to its end."""
     code = "import asyncio\nawait asyncio.sleep(0)\nopen('done', 'w').close()\n"
-    assert run_block(PythonBlock("page.md", 7, code), tmp_path) == ""
+    assert run_blocks([PythonBlock("page.md", 7, code)], tmp_path) == {}
     assert len(list(tmp_path.glob("*/done"))) == 1
 
 
 def test_a_block_that_fails_is_found_at_its_place_in_the_page(tmp_path: Path) -> None:
-    """The error of a failing block names the page and the line there."""
+    """The error of a failing block names the page and the line there, and the blocks around it are run all the same."""
     code = "import os\nassert 'ANTHROPIC_API_KEY' in os.environ\n"
-    error = run_block(PythonBlock("page.md", 7, code), tmp_path)
+    after = PythonBlock("page.md", 20, "open('done', 'w').close()\n")
+    ((place, error),) = run_blocks([PythonBlock("page.md", 7, code), after], tmp_path).items()
+    assert (place, len(list(tmp_path.glob("*/done")))) == ("page.md:7", 1)
     assert 'File "page.md", line 8' in error
     assert "AssertionError" in error
 

@@ -1,14 +1,16 @@
-"""Runs the Python blocks of the pages, each in a process and a folder of its own, without any key."""
+"""Runs the Python blocks of the pages, in a process for each page and a folder for each block, without any key."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from scripts.docs.pages import fences_of
@@ -36,22 +38,30 @@ def python_blocks(page: Path) -> Iterator[PythonBlock]:
             yield PythonBlock(page.name, fence.line, fence.code)
 
 
-def run_block(block: PythonBlock, folder: Path) -> str:
-    """What a block printed on stderr when it failed, nothing when it did not.
+def run_blocks(blocks: Sequence[PythonBlock], folder: Path) -> dict[str, str]:
+    """PAGE:LINE -> what went wrong, for each block that failed; the blocks of a page share a process.
 
-    A new folder below `folder` is its working directory, its home and where its temporary files go.
+    A new folder below `folder` is the working directory of each, its home and where its temporary files go.
     """
-    place = tempfile.mkdtemp(dir=folder)
-    environment = {"PATH": os.environ["PATH"], "HOME": place, "TMPDIR": place, "LANG": "C.UTF-8"}
+    failed: dict[str, str] = {}
+    for page, group in groupby(blocks, key=lambda block: block.page):
+        failed |= {f"{page}:{line}": fault for line, fault in _run_page(list(group), folder).items()}
+    return failed
+
+
+def _run_page(blocks: Sequence[PythonBlock], folder: Path) -> dict[str, str]:
+    environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     environment["OUTLIVE_ISOLATION"] = "none"  # the folder is ours alone, so other users' agents could not work in it
     done = subprocess.run(
-        [sys.executable, "-P", str(RUNNER), block.page, str(block.line)],
-        input=block.code,
-        cwd=place,
+        [sys.executable, "-P", str(RUNNER)],
+        input=json.dumps([(tempfile.mkdtemp(dir=folder), block.code, block.page, block.line) for block in blocks]),
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
-        timeout=SECONDS,
+        timeout=SECONDS * len(blocks),
     )
-    return (done.stderr or f"exit {done.returncode}") if done.returncode else ""
+    if done.returncode not in {0, 1} or not done.stdout:
+        return {"all": done.stderr or f"exit {done.returncode}"}
+    return dict(json.loads(done.stdout.splitlines()[-1]))
