@@ -53,12 +53,21 @@ class OutliveEmbedded:
         self._clock = SpacedClock()
         self._key = session_key(self.tenant(folder), "console", os.environ.get("BENCH_SESSION", "bench"))
         self._stack = AsyncExitStack()
+        self.stages: dict[str, float] = {}
+        self._began = time.process_time()
         settings = self.settings(folder)
+        self._stage("settings")
         app = await self._stack.enter_async_context(open_app(settings, agent=self._scribe))
         self._engine = replace(app.engine, clock=self._clock)
         if OPERATIONS.are_counted:
             table, objects = (wrap(part, name, _note) for part, name in _requested(app.engine))
             self._engine = replace(self._engine, table=table, objects=objects)
+        self._stage("stores")
+
+    def _stage(self, name: str) -> None:
+        """CPU milliseconds since the last one, for the report: what of a resume a peer has, too."""
+        now = time.process_time()
+        self.stages[name], self._began = (now - self._began) * 1e3, now
 
     def scribe(self) -> Scribe:
         """Who stands where the agent stands."""
@@ -89,9 +98,12 @@ class OutliveEmbedded:
         lease = await hold_session(self._engine, stores, self._key, "default")
         assert not isinstance(lease, Busy)
         self._lease = lease
+        self._stage("lease")
         workspace = await self._engine.workspaces.open(self._key.tenant, lease.head.session_id)
         await hydrate_tree(self._engine, stores, lease.head, workspace)
+        self._stage("tree")
         history = read_history(workspace.root)
+        self._stage("parse")
         await workspace.close()
         return history
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dbos import DBOS, SetWorkflowID
@@ -47,6 +49,8 @@ class Dbos:
 
     async def close(self) -> None:
         DBOS.destroy()
+        # it had made its threads the loop's, and they have ended
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
 
 
 CONTESTANT = Dbos

@@ -39,6 +39,7 @@ def figures(record: Record) -> Figures:
             **_times("first_ms", record.first_resumes),
             **_times("ms", record.resumes),
             "open_ms": median(sample["open_nanoseconds"] / 1e6 for sample in record.resumes),
+            "stages": _stages(record.resumes),
             **_counts(record.resumes),
             "operations": record.resume_operations,
         },
@@ -142,6 +143,7 @@ def _notes(report: Figures) -> list[str]:
         "operations: SQL statements (s), file operations (f). writes, reads: system calls.",
         "requests: HTTP requests, or round trips of PostgreSQL and Redis; sent, received: with all headers.",
         *(_requests(result) for result in report["results"] if any("." in kind for kind in _kinds(result))),
+        *(_parts(result) for result in report["results"] if result["resume"]["stages"]),
     ]
     if not all(on["io_counted"] for on in report["contestants"].values()):
         notes.append("writes, reads and KB need Linux's /proc/self/io: not counted on this system.")
@@ -186,6 +188,11 @@ def _requests(result: Figures) -> str:
     return f"{head}: a turn {lists[0]}; a resume {lists[1]}.{_sent(result['turn']['operations'])}"
 
 
+def _parts(result: Figures) -> str:
+    stages = ", ".join(f"{ms:.1f} {name}" for name, ms in result["resume"]["stages"].items())
+    return f"{result['contestant']} at {result['messages']:,} messages: of a resume's CPU ms: {stages}."
+
+
 def _sent(counts: dict[str, float]) -> str:
     """What a turn sends by HTTP, apart from its headers, by kind of request."""
     bodies = [f"{_kilobytes(count)} {kind[len(BODY) :]}" for kind, count in counts.items() if kind.startswith(BODY)]
@@ -197,6 +204,11 @@ def _times(name: str, samples: Sequence[Figures]) -> Figures:
     milliseconds = [sample["nanoseconds"] / 1e6 for sample in samples]
     cpu = median(sample["cpu_nanoseconds"] / 1e6 for sample in samples)
     return {name: median(milliseconds), f"{name}_max": max(milliseconds), f"cpu_{name}": cpu}
+
+
+def _stages(samples: Sequence[Figures]) -> dict[str, float]:
+    """CPU milliseconds of each part of a resume, the medians, where a contestant tells them."""
+    return {name: median(sample["stages"][name] for sample in samples) for name in samples[0]["stages"]}
 
 
 def _counts(samples: Sequence[Figures]) -> Figures:

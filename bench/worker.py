@@ -88,7 +88,9 @@ class Worker:
         started = time.perf_counter_ns()
         (history, opened), sample = await measure(lambda: self._come_back(contestant))
         await contestant.close()
-        return {"sample": {**asdict(sample), "open_nanoseconds": opened - started}, **asdict(history)}
+        stages: dict[str, float] = getattr(contestant, "stages", {})
+        whole = {**asdict(sample), "open_nanoseconds": opened - started, "stages": stages}
+        return {"sample": whole, **asdict(history)}
 
     async def count_resume(self) -> Answer:
         """The operations of one resume. Not timed: counting slows them down."""
