@@ -108,6 +108,7 @@ async def test_errors_have_one_shape(api) -> None:
     assert [each.status_code for each in answers] == [404, 405, 400, 400]
     for each in answers:
         assert each.json()["error"].keys() == {"type", "message", "fix", "field"}
+    assert bad.json()["error"]["message"].startswith("the body is not JSON: ")
     error = await api.refused(400, "POST", "/v1/sessions/ada/messages", {"text": 5})
     assert error["field"] == "text"
 

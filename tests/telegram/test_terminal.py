@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
 import pytest
@@ -32,3 +32,11 @@ async def test_what_is_typed_is_answered(tmp_path: Path) -> None:
     await asyncio.gather(bot.communicate(), telegram.communicate())
     assert said.startswith(b"bot: I am a scripted model")
     assert said.endswith(b"Noted: your name is Ada.\n")
+
+
+async def test_a_file_may_be_what_is_typed() -> None:
+    """With a file, or nothing, as its input the fake begins, reads it and ends, without a word of trouble."""
+    command = [sys.executable, "-m", "outlive.testing.telegram"]
+    process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, out.startswith(b"export "), err.count(b"\n")) == (0, True, 1)

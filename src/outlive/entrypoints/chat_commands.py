@@ -55,7 +55,10 @@ async def _link(said: Said) -> str:
         session_id = await redeem_link(engine, said.key, said.argument, by=said.by)
         return f"This is session `{session_id}` now."
     code, _ = await create_link(engine, said.key, by=said.by)
-    return f"Within ten minutes, write `link {code}` as a command where you want to go on with this session."
+    return (
+        f"Within ten minutes, write `link {code}` as a command where you want to go on with this session. "
+        f"It counts in tenant `{said.key.tenant}` only."
+    )
 
 
 async def _unlink(said: Said) -> str:

@@ -139,6 +139,9 @@ async def on_invalid(_request: Request, error: Exception) -> Response:
     """A request that does not fit its description."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
     first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        why = first.get("ctx", {}).get("error", "it cannot be read")
+        return shown(problem("Invalid", f"the body is not JSON: {why}.", "Send a JSON object.", "body"), 400)
     where = [str(part) for part in first["loc"]]
     field = ".".join(where[1:]) or where[0]
     message = f"{field} is not valid: {first['msg']}."

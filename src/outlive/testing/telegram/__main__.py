@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from threading import Thread
 
 from outlive.testing.telegram.server import FakeTelegram
 
@@ -25,10 +26,17 @@ async def _shown(telegram: FakeTelegram) -> None:
 
 
 async def _heard(telegram: FakeTelegram) -> None:
-    """Every line of stdin is a message, until its end."""
-    reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async for line in reader:
+    """Every line of stdin is a message, until its end; stdin may be a terminal, a pipe or a file."""
+    loop, lines = asyncio.get_running_loop(), asyncio.Queue[bytes]()
+
+    def read() -> None:
+        with open(0, "rb", buffering=0, closefd=False) as typed:  # unbuffered: nothing is locked when we are stopped
+            for line in typed:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+        loop.call_soon_threadsafe(lines.put_nowait, b"")
+
+    Thread(target=read, daemon=True).start()
+    while line := await lines.get():
         if text := line.decode(errors="replace").strip():
             telegram.say(text, sender=PERSON)
 
