@@ -24,8 +24,12 @@ _LONGEST = (
 """Where single tests take many seconds. They go first: one of them alone at the end leaves the other cores idle."""
 
 
+_EXACT = ("chaos/", "concurrency/", "core/", "encryption/", "engine/", "security/", "simulation/", "store/")
+"""Where a failure is always the code's: no real time, no servers, or faults at random that a second run has not."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files with the longest tests first; every file's own order stays."""
+    """The files with the longest tests first; every file's own order stays. What real processes do has a second try."""
     root = Path(__file__).parent
 
     def place(item: pytest.Item) -> int:
@@ -33,3 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((place for place, start in enumerate(_LONGEST) if path.startswith(start)), len(_LONGEST))
 
     items.sort(key=place)
+    for item in items:
+        if not item.path.relative_to(root).as_posix().startswith(_EXACT):
+            item.add_marker(pytest.mark.flaky(reruns=1))

@@ -53,7 +53,7 @@ def _counting(calls, name, real):
     ],
 )
 async def test_a_request_reads_little(many, monkeypatch, path, most) -> None:
-    """However many sessions there are, a request takes a fixed number of requests to the stores, a scan for each 1,000."""
+    """However many sessions there are, a request takes a fixed number of reads, one scan for each 1,000."""
     calls = counted(many, monkeypatch)
     session = str(key_of("acme", 7)).replace(":", "%3A")
     await many.ok("GET", path.replace("{session}", session))

@@ -153,7 +153,7 @@ def decode_pack(
     """Verify and unpack; `Corrupt` names the pack and what is wrong with it, `SchemaTooNew` a newer format."""
     _check_pack(name, data, dictionary, expected)
     with _unpacking(name):
-        raw = _decompressor(dictionary).decompress(data[HEADER_BYTES:])
+        raw = _decompressor(dictionary).decompress(memoryview(data)[HEADER_BYTES:])
         size = int.from_bytes(raw[:4], "big")
         return Pack(_index(name, raw[4 : 4 + size]), memoryview(raw)[4 + size :])
 
@@ -177,14 +177,15 @@ def decode_pieces(
 def _check_pack(name: str, data: bytes, dictionary: Dictionary | None, expected: PackRef | None) -> None:
     """Everything that can be said before a byte is unpacked."""
     _check_header(name, data)
-    if _digest(data[4:20], data[HEADER_BYTES:]) != data[20:36]:
+    frame = memoryview(data)[HEADER_BYTES:]  # not copied: it can be as long as the session
+    if _digest(data[4:20], frame) != data[20:36]:
         raise _corrupt(name, "its bytes do not match its checksum")
     if expected is not None and data[20:28].hex() != expected.digest:
         raise _corrupt(name, "it is a whole pack, but not the one that was committed")
     if (dictionary.digest if dictionary else NO_DICTIONARY) != data[4:20]:
         raise _corrupt(name, "it was compressed against another dictionary")
     with _unpacking(name):
-        _check_size(name, data[HEADER_BYTES:], expected)
+        _check_size(name, frame, expected)
 
 
 @contextmanager
@@ -202,7 +203,7 @@ def _index(name: str, raw: bytes) -> Mapping[str, Any]:
     return index
 
 
-def _check_size(name: str, frame: bytes, expected: PackRef | None) -> None:
+def _check_size(name: str, frame: Part, expected: PackRef | None) -> None:
     """Before a byte is unpacked: the frame's own word for its size is what memory is taken by."""
     limit = MAX_UNPACKED if expected is None else expected.raw + SLACK
     if (claimed := zstandard.frame_content_size(frame)) > limit:
@@ -219,7 +220,7 @@ def _check_header(name: str, data: bytes) -> None:
         )
 
 
-def _digest(dictionary_id: bytes, frame: bytes) -> bytes:
+def _digest(dictionary_id: bytes, frame: Part) -> bytes:
     return blake2b(frame, digest_size=16, person=dictionary_id).digest()
 
 

@@ -10,7 +10,7 @@ from outlive.errors import Conflict, Invalid, NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.find_session import find_head, find_session, start_anew
-from outlive.flows.turn.take_session import take_session
+from outlive.flows.turn.take_session import PATIENCE, take_session
 
 OFFERED_FIX = "OUTLIVE_MODELS names those that a session may choose."
 
@@ -28,7 +28,7 @@ async def change_options(
         raise Invalid(f"model {model!r} is not offered.", fix=OFFERED_FIX)
     mode = parse_while_busy(while_busy) if while_busy is not None else None
     try:
-        lease = await take_session(engine, stores, await _session(engine, stores, key))
+        lease = await take_session(engine, stores, await _session(engine, stores, key), patience=PATIENCE)
     except Conflict as error:
         raise Conflict(
             "a turn is running in this session.", fix="Do it again when the turn has ended, or stop the turn first."

@@ -29,7 +29,7 @@ from outlive.flows.turn.former_sessions import unpoint_key
 from outlive.flows.turn.hold_lease import Lease, release_quietly, renewed
 from outlive.flows.turn.keep_debug import debug_objects
 from outlive.flows.turn.keep_trace import trace_row
-from outlive.flows.turn.take_session import take_session
+from outlive.flows.turn.take_session import PATIENCE, take_session
 from outlive.protocols import FileStat, ObjectInfo, Row, Workspace
 
 ROUNDS = 3
@@ -131,7 +131,7 @@ async def take_for_erase(engine: Engine, stores: TenantStores, session_id: Sessi
     row = await _row(engine, stores, session_id)
     fix = "Wait for the turn to end, or erase with --force."
     try:
-        lease = await take_session(engine, stores, session_id, force=force, fix=fix) if row else None
+        lease = await take_session(engine, stores, session_id, force=force, patience=PATIENCE, fix=fix) if row else None
     except (NotFound, Corrupt):
         return None
     if lease and row and force and is_held(row, engine.clock.now()):

@@ -22,7 +22,7 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.capture_tree import COMPRESSION
 from outlive.flows.turn.hold_lease import Lease, release_quietly, renewed
 from outlive.flows.turn.read_packs import pack_reader
-from outlive.flows.turn.take_session import take_session
+from outlive.flows.turn.take_session import PATIENCE, take_session
 
 WORK = "work/"
 
@@ -58,7 +58,9 @@ async def rewind_session(
     unchanged then. With `salvage`, newer versions may be damaged: ledger lines that cannot be read are left blank, so
     that their messages are still known to be answered, and never run again.
     """
-    lease = await take_session(engine, stores, session_id, fix="Wait for the turn to end, and try again.")
+    lease = await take_session(
+        engine, stores, session_id, patience=PATIENCE, fix="Wait for the turn to end, and try again."
+    )
     try:
         async with renewed(engine, lease):
             rewound = await _rewind(engine, stores, lease, version, salvage=salvage, files_only=files_only)

@@ -14,20 +14,36 @@ from outlive.flows.turn.hold_lease import Lease, acquire
 from outlive.protocols import At, Free, Row
 
 ATTEMPTS = 10
+PATIENCE, PAUSE = 2.0, 0.05
+"""Seconds: how long a person's command waits for a turn that is just ending, and between two looks.
+
+A reply is seen before its turn's lease is back: who answers it at once with a rewind must not be refused for that."""
 
 
 async def take_session(
-    engine: Engine, stores: TenantStores, session_id: SessionId, *, force: bool = False, fix: str = "Try again later."
+    engine: Engine,
+    stores: TenantStores,
+    session_id: SessionId,
+    *,
+    force: bool = False,
+    patience: float = 0.0,
+    fix: str = "Try again later.",
 ) -> Lease:
-    """The session's lease; `NotFound` without a head, `Conflict` when a turn runs.
+    """The session's lease; `NotFound` without a head, `Conflict` when a turn runs and goes on for `patience` seconds.
 
     With `force` a running turn loses its lease: whatever it writes to the head from then on fails.
     """
-    for _ in range(ATTEMPTS):
+    until = engine.clock.now() + patience
+    attempts = 0
+    while attempts < ATTEMPTS:
         lease = await _acquired(engine, stores, session_id)
         if lease is not None:
             return lease
         row = await retrying(lambda: stores.table.read(head_key(session_id)), engine.clock)
+        if row is not None and row.owner is not None and not force and engine.clock.now() < until:
+            await engine.clock.sleep(PAUSE)
+            continue
+        attempts += 1
         if row is None or row.owner is None:
             continue
         if not force:
