@@ -45,9 +45,8 @@ class Fence:
 
 
 def pages(root: Path) -> list[Path]:
-    """Every page with generated blocks: README.md and all Markdown below docs/."""
-    readme = root / "README.md"
-    return [*([readme] if readme.exists() else []), *sorted((root / "docs").rglob("*.md"))]
+    """Every page with generated blocks: the READMEs and all Markdown below docs/."""
+    return [*sorted(root.glob("README*.md")), *sorted((root / "docs").rglob("*.md"))]
 
 
 def all_pages(root: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from outlive.agents import tree_notes
 from outlive.agents import workspace as module
 from outlive.agents.workspace import DiskWorkspaces
 from outlive.errors import Invalid, Unavailable
@@ -135,7 +136,7 @@ async def test_a_note_does_not_outlast_the_machine(trees: DiskWorkspaces, monkey
     """After a restart of the machine the files may be older than their note, so it no longer counts."""
     tree = await trees.open("t", "s")
     await tree.mark_clean(b"note")
-    monkeypatch.setattr(module, "_boot_id", lambda: b"another boot")
+    monkeypatch.setattr(tree_notes, "boot_id", lambda: b"another boot")
     assert await tree.note() is None
     await tree.close()
 

@@ -46,7 +46,7 @@ async def test_a_tree_is_kept_after_its_commit(world: World, diary: Diary) -> No
     await world.turn(world.worker(), "one")
     tree = (await world.head()).tree
     assert tree.startswith("1:")
-    assert diary.told == ["drop unless ", f"keep {tree}", f"drop unless {tree}"]
+    assert diary.told == ["drop unless 0:", f"keep {tree}", f"drop unless {tree}"]
 
 
 async def test_a_turn_that_is_not_committed_is_not_kept(world: World, diary: Diary) -> None:

@@ -30,6 +30,7 @@ from outlive.agents.tenants import (
     tenants_gate,
 )
 from outlive.agents.tree import IGNORED, TreeLimits, scan_tree
+from outlive.agents.tree_notes import boot_id, read_note, remove_note, write_note
 from outlive.agents.users import OPEN, SHUT, Users, check_reachable, remove_litter
 from outlive.core.keys import SessionId
 from outlive.core.trees import TreeState, encode_note
@@ -46,7 +47,6 @@ SPARE_VERSION = 12, "8"
 """Where in a session id, and what: a UUID of version 8 is a spare's (RFC 9562, 5.8), every other id is of version 4."""
 PASSABLE = 0o711
 """Mode of the base where trees have users of their own: they pass through it and cannot list it."""
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class DiskWorkspaces:
@@ -107,7 +107,7 @@ class DiskWorkspaces:
     def _take_spare(self, session_id: str) -> Slot:
         slot = self._new(_folder_name("", session_id), SPARE)
         self._residents.enter(slot)
-        _write_note(slot.note, encode_note(TreeState(SessionId(session_id), 0)))
+        write_note(slot.note, encode_note(TreeState(SessionId(session_id), 0)))
         return slot
 
     def _take(self, tenant: str, session_id: str) -> Slot:
@@ -280,19 +280,19 @@ class DiskWorkspace:
         self._running: set[asyncio.Task[Any]] = set()
 
     async def note(self) -> bytes | None:
-        return self._on_loop(self._read_note)
+        return self._on_loop(lambda: read_note(self._note))
 
     async def mark_clean(self, note: bytes) -> None:
-        if _boot_id() and len(note) <= SMALL:
-            self._on_loop(lambda: _write_note(self._note, note))
+        if boot_id() and len(note) <= SMALL:
+            self._on_loop(lambda: write_note(self._note, note))
         else:
-            await self._off_loop(lambda: _write_note(self._note, note))
+            await self._off_loop(lambda: write_note(self._note, note))
 
     async def mark_dirty(self) -> None:
-        if _boot_id():
-            self._on_loop(self._remove_note)
+        if boot_id():
+            self._on_loop(lambda: remove_note(self._note))
         else:
-            await self._off_loop(self._remove_note)
+            await self._off_loop(lambda: remove_note(self._note))
 
     async def scan(self) -> Sequence[FileStat]:
         return await self._off_loop(self._scan)
@@ -313,8 +313,8 @@ class DiskWorkspace:
             await self._off_loop(lambda: remove_files(self.root, paths))
 
     async def wipe(self) -> None:
-        if _boot_id() and self._on_loop(lambda: _is_new(self.root)):
-            self._on_loop(self._remove_note)
+        if boot_id() and self._on_loop(lambda: _is_new(self.root)):
+            self._on_loop(lambda: remove_note(self._note))
         else:
             await self._off_loop(self._empty)
 
@@ -351,53 +351,8 @@ class DiskWorkspace:
         if not task.cancelled():
             task.exception()  # its caller has it, unless it was cancelled
 
-    def _read_note(self) -> bytes | None:
-        with suppress(FileNotFoundError):
-            boot, _, note = self._note.read_bytes().partition(b"\n")
-            return note if boot == _boot_id() else None
-        return None
-
-    def _remove_note(self) -> None:
-        with suppress(FileNotFoundError):
-            self._note.unlink()
-            if not _boot_id():
-                _sync_folder(self._note.parent)
-
     def _empty(self) -> None:
-        self._remove_note()
+        remove_note(self._note)
         if not _is_new(self.root):
             empty_folder(self.root)
         make_folders(self.root, self._owner)
-
-
-def _write_note(path: Path, note: bytes) -> None:
-    """Complete before it counts. It need not survive the machine going down: the tree's files may not, either.
-
-    The name of the boot in it says so; where the system has no such name, everything is made durable instead.
-    """
-    boot = _boot_id()
-    fresh = path.with_suffix(".fresh")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(boot + b"\n" + note)
-    if not boot:
-        os.sync()
-    fresh.replace(path)
-    if not boot:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
-
-
-def _boot_id() -> bytes:
-    """Names the time since the machine was started (Linux); empty where the system has no such name."""
-    try:
-        return _BOOT_ID.read_bytes().strip()
-    except OSError:
-        return b""

@@ -308,11 +308,11 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation("the lease is released before the commit", 0, _released_early),
     Mutation("the lease is never released", 0, _never_released),
     Mutation("a renewal writes the head from before a commit", 502, _stale_renewal),
-    Mutation("an unanswered commit counts as done", 51, _unanswered_commit_is_done),
+    Mutation("an unanswered commit counts as done", 142, _unanswered_commit_is_done),
     Mutation("an unanswered commit is not read back", 46, _no_read_back),
-    Mutation("an own write that landed unseen is not recognised", 567, _landed_writes_not_known),
-    Mutation("a record made anew begins as the old one did", 14, _made_anew_as_before),
-    Mutation("an unanswered pack counts as stored", 8, _unanswered_pack_is_stored),
+    Mutation("an own write that landed unseen is not recognised", 4438, _landed_writes_not_known),
+    Mutation("a record made anew begins as the old one did", 1952, _made_anew_as_before),
+    Mutation("an unanswered pack counts as stored", 90, _unanswered_pack_is_stored),
     Mutation("a pack's name is used twice", 0, _pack_name_reused),
     Mutation("packs are named by the clock", 12, _named_by_clock),
     Mutation("the hot tier is trusted", 2, _hot_tier_trusted),
@@ -321,7 +321,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation("a message is acknowledged before its commit", 0, _acknowledged_first),
     Mutation("repeats are not recognised", 0, _repeats_not_known),
     Mutation("repeats older than the head's window are not looked up", 34, _ledger_not_asked),
-    Mutation("a session that its key has left is not closed to it", 791, session_mutations.former_not_closed),
+    Mutation("a session that its key has left is not closed to it", 928, session_mutations.former_not_closed),
     Mutation("a session that its key has left is not looked into", 17, session_mutations.former_not_asked),
     Mutation("another message's flush is continued", 16, _foreign_flush),
     Mutation("a dirty tree is trusted", 16, _dirty_tree_trusted),
@@ -329,7 +329,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation("the reply is sent before the commit", 0, _answered_before_commit),
     Mutation("a waiting reply is not noted for the retry loop", 2, _waiting_replies_forgotten),
     Mutation(
-        "a sweep takes what is not committed yet, without grace or lease", 27, session_mutations.sweep_without_grace
+        "a sweep takes what is not committed yet, without grace or lease", 58, session_mutations.sweep_without_grace
     ),
     Mutation("a sweep keeps only the newest pack", 0, session_mutations.sweep_keeps_only_newest),
     Mutation("an erase removes packs before it empties the head", 20, session_mutations.erase_in_the_wrong_order),
