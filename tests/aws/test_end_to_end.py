@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.cli, pytest.mark.asyncio(loop_scope="module")]
 
 SECRET = "0123456789abcdef"
 TOKEN = "internal token of the api"
-TIMEOUT, RESERVE = 15, "8"
+TIMEOUT, RESERVE = 18, "6"
 """Of the agent function, in seconds; on AWS it has a quarter of an hour."""
 MODEL = "eu.anthropic.claude-sonnet-5-5"
 SLOW = script({"tool": "Bash", "input": {"command": "echo began >> log.txt; sleep 30"}}, {"text": "slept"})
@@ -279,9 +279,9 @@ async def test_a_function_that_hangs_is_killed_and_its_turn_continued(world: Wor
 
 async def test_a_turn_longer_than_its_function_is_finished_by_the_next(world: World) -> None:
     """A turn that outlasts an invocation is stored in time, gone on with by the next one, and answered once."""
-    step = {"tool": "Bash", "input": {"command": "sleep 5"}}
+    step = {"tool": "Bash", "input": {"command": "sleep 4"}}
     before = len(world.telegram.sent())
-    await world.say(script(step, step, {"text": "finished"}))
+    await world.say(script(*[step] * 4, {"text": "finished"}))
     answers = await world.answers(before + 1)
     assert answers[before:] == ["finished"], world.stack.log("AgentFunction")[-4000:]
     await world.idle()
