@@ -35,6 +35,7 @@ TRANSLATED = ROOT / "README.zh-CN.md"
 """Its code is that of README.md."""
 PAGE_NAME = re.compile(r"\bdocs/[\w/-]+\.md\b")
 OUTLIVE_COMMAND = re.compile(r"^\$ (outlive\b.*)$", re.MULTILINE)
+SETTING_NAME = re.compile(r"\bOUTLIVE_(?!CLI_)[A-Z_]*[A-Z]\b")
 MAKE_TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 MAKE_COMMAND = re.compile(r"(?:`|^(?:\$ )?)make ([a-z-]+)", re.MULTILINE)
 MODULE_LIMIT = 400
@@ -251,6 +252,14 @@ def test_every_page_that_the_code_names_exists() -> None:
     named = {name for source in sources(PACKAGE, ROOT / "bench") for name in PAGE_NAME.findall(source.text)}
     missing = sorted(name for name in named if not (ROOT / name).is_file())
     assert not missing, "\n".join(missing)
+
+
+def test_every_setting_that_is_named_exists() -> None:
+    """Each `OUTLIVE_…` that a page or a message of the package tells people to set is one that is taken."""
+    known = {variable_of(name, field) for name, field in Settings.model_fields.items()}
+    texts = [path.read_text() for path in all_pages(ROOT)] + [source.text for source in sources(PACKAGE)]
+    named = {name for text in texts for name in SETTING_NAME.findall(text)}
+    assert not sorted(named - known - {"OUTLIVE_CONFIG", "OUTLIVE_JSON"})
 
 
 def test_every_command_that_is_shown_exists() -> None:

@@ -206,7 +206,7 @@ class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     )
     state_model: str = Field(
         "",
-        description="The small model; empty for haiku (OUTLIVE_HAIKU_MODEL where it is set). "
+        description="The small model; empty for haiku (ANTHROPIC_DEFAULT_HAIKU_MODEL where it is set). "
         "Where it fails or is slow, the rules choose.",
     )
     state_filter_seconds: float = Field(5.0, gt=0, le=60, description="How long it may take.")

@@ -116,6 +116,10 @@ def test_json_patch_does_what_rfc_6902_says(document: Any, operations: Any, resu
     "operation",
     [
         {"op": "remove", "path": "/nothing"},
+        {"op": "remove", "path": ""},
+        {"op": "add", "path": 5, "value": 1},
+        {"op": ["add"], "path": "/a", "value": 1},
+        {"op": "copy", "path": "/a"},
         {"op": "replace", "path": "/nothing", "value": 1},
         {"op": "test", "path": "/a", "value": True},
         {"op": "add", "path": "/l/7", "value": 1},

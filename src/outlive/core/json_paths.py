@@ -15,6 +15,8 @@ Pointer = tuple[str, ...]
 """The names from the root to a value. Lists are values: they change as a whole."""
 
 MAX_DEPTH = 32
+_NEEDED = {"remove": ("path",), "move": ("path", "from"), "copy": ("path", "from")}
+"""What an operation needs beside `op`; the others need `path` and `value`."""
 
 
 def shown(path: Pointer) -> str:
@@ -99,13 +101,25 @@ def json_patch(document: Json, operations: Sequence[Mapping[str, Any]]) -> Json:
     result = deepcopy(document)
     for number, operation in enumerate(operations):
         try:
+            _check_fields(operation)
             result = _operation(result, operation)
         except Invalid as error:
             raise Invalid(f"operation {number} of the patch: {error.message}", fix=error.fix) from error
         except (KeyError, IndexError, ValueError, TypeError) as error:
-            fix = "See RFC 6902 for what each operation needs."
-            raise Invalid(f"operation {number} of the patch cannot be done ({error!r}).", fix=fix) from error
+            where = " or ".join(repr(operation[name]) for name in ("path", "from") if name in operation)
+            fix = "Read the state again, and name what is there; a patch that merges makes what is missing."
+            raise Invalid(f"operation {number} of the patch: nothing is at {where}.", fix=fix) from error
     return result
+
+
+def _check_fields(operation: Mapping[str, Any]) -> None:
+    """`Invalid` for an operation without what its kind needs."""
+    fix = 'Write, say, {"op": "add", "path": "/extracted_context/city", "value": "Bern"}; see RFC 6902.'
+    for name in ("op", *_NEEDED.get(str(operation.get("op")), ("path", "value"))):
+        if name not in operation:
+            raise Invalid(f"it has no {name!r}.", fix=fix)
+        if name != "value" and not isinstance(operation[name], str):
+            raise Invalid(f"{name!r} is no text.", fix=fix)
 
 
 def _operation(document: Json, operation: Mapping[str, Any]) -> Json:

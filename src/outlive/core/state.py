@@ -65,8 +65,9 @@ class StateConflict(Conflict):
     def __init__(self, paths: Sequence[Pointer], mine: Document, theirs: Document) -> None:
         """`mine` and `theirs`: the values at the fields that both changed, by pointer."""
         self.paths, self.mine, self.theirs = tuple(paths), mine, theirs
+        its, patched = json.dumps(theirs, ensure_ascii=False), json.dumps(mine, ensure_ascii=False)
         super().__init__(
-            f"the state was changed at {', '.join(map(shown, paths))} meanwhile: it is {theirs}, patch: {mine}.",
+            f"the state was changed at {', '.join(map(shown, paths))} meanwhile: it is {its}, patch: {patched}.",
             fix="Read the state again and patch what is there now.",
         )
 

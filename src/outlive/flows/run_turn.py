@@ -12,7 +12,7 @@ from outlive.core.ledger import PATH, LedgerLine, find_message
 from outlive.core.messages import Inbound, check_inbound, whole_text
 from outlive.core.quotas import Refusal
 from outlive.core.turns import Adopt, Continue, Known, New, Start, Unsure, after_crash, look_up
-from outlive.errors import AgentFailed, Corrupt, LeaseLost, NotFound, OutliveError
+from outlive.errors import AgentFailed, Corrupt, Invalid, LeaseLost, NotFound, OutliveError
 from outlive.flows.deliver_reply import deliver_pending
 from outlive.flows.engine import Engine
 from outlive.flows.telemetry import about
@@ -134,7 +134,8 @@ async def _leased(
             head = await deliver_pending(engine, stores, lease.head, known=turn.line)
         with trace.step("release"):
             await lease.release(head)
-    except AgentFailed:
+    except (AgentFailed, Invalid):
+        # a tree that was refused is refused again: a turn gone on with from before it would not have all it tells of
         await asyncio.shield(release_quietly(lease))
         raise
     except BaseException:

@@ -64,7 +64,7 @@ async def wechat(app: App) -> Found:
     settings = app.settings
     if not settings.wechat_app_id or settings.wechat_app_secret is None:
         return warn("it can only answer while the request waits (5 s)",
-                    "Set OUTLIVE_WECHAT_APP_ID and WECHAT_APP_SECRET for customer-service messages.")  # fmt: skip
+                    "Set WECHAT_APP_ID and WECHAT_APP_SECRET for customer-service messages.")  # fmt: skip
     return Found(f"app {settings.wechat_app_id}; its secret is not tried, each new token ends the one before")
 
 
