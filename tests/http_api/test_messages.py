@@ -81,7 +81,7 @@ async def test_a_file_that_is_no_base64_is_refused(api) -> None:
     """What cannot be decoded is refused by its name, and nothing is queued."""
     body = {"text": "look", "files": [{"name": "a.txt", "data": "%%%"}]}
     error = await api.refused(400, "POST", "/v1/sessions/ada/messages", body)
-    assert "a.txt" in error["message"]
+    assert ("a.txt" in error["message"], error["field"]) == (True, "files.data")
 
 
 class Slow(InstantAgent):
