@@ -35,9 +35,9 @@ def test_a_full_page_says_how_to_go_on(outlive: Outlive) -> None:
 
 
 def test_no_sessions_are_no_table(outlive: Outlive) -> None:
-    """Without sessions stdout is empty, and the JSON document has an empty list."""
+    """Without sessions stdout is empty, stderr names the tenant, and the JSON document has an empty list."""
     done = outlive("sessions", "list")
-    assert (done.code, done.out, done.err) == (0, "", "There are no sessions.\n")
+    assert (done.code, done.out, done.err) == (0, "", "There are no sessions in tenant local.\n")
     assert outlive.ok("sessions", "list") == {"sessions": [], "damaged": [], "after": None}
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
+from contextlib import aclosing
 
+from outlive.core.keys import SessionId, session_key
+from outlive.core.live import LiveState
+from outlive.core.stream_positions import TextNews
+from outlive.flows.delivery.follow_session import Live, follow_session
 from outlive.protocols import TextPart, TurnDone
 from outlive.testing.instant_agent import InstantAgent
 from tests.http_api.conftest import TOKEN, events_of, served
@@ -81,7 +87,7 @@ async def test_a_file_that_is_no_base64_is_refused(api) -> None:
     """What cannot be decoded is refused by its name, and nothing is queued."""
     body = {"text": "look", "files": [{"name": "a.txt", "data": "%%%"}]}
     error = await api.refused(400, "POST", "/v1/sessions/ada/messages", body)
-    assert "a.txt" in error["message"]
+    assert ("a.txt" in error["message"], error["field"]) == (True, "files.data")
 
 
 class Slow(InstantAgent):
@@ -137,6 +143,20 @@ async def test_the_events_of_a_session_go_on_behind_a_result(api) -> None:
     response = await api.http.get("/v1/sessions/ada/events", headers=headers)
     lines = events_of(response.text)
     assert [data["text"] for _, name, data in lines if name == "result"] == ["two"]
+
+
+async def test_a_slow_reader_costs_one_state(api) -> None:
+    """Of a turn that says much while nobody reads only the latest state is kept, and the reader gets all its text."""
+    key = session_key("acme", "api", "slow")
+    async with aclosing(follow_session(api.app.engine, key)) as happenings:
+        assert await anext(happenings) is None
+        for said in range(1, 501):
+            api.app.engine.live.publish(LiveState(SessionId("0" * 32), str(key), "m1", 1e10, said, "x" * said))
+            await asyncio.sleep(0)
+        assert sum(type(each) is LiveState for each in gc.get_objects()) < 5
+        told = await anext(happenings)
+    assert told is not None
+    assert told[0] == Live("m1", TextNews("x" * 500, append=False))
 
 
 async def test_an_id_that_is_none_is_refused(api) -> None:

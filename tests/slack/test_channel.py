@@ -96,8 +96,8 @@ async def test_a_message_that_is_too_long_is_sent_in_parts(slack: FakeSlack, cha
 
 
 async def test_a_question_has_buttons(slack: FakeSlack, channel: SlackChannel) -> None:
-    """The last message of a question carries the three answers."""
-    await channel.deliver(reply(LONG, question=QUESTION))
+    """The last message of a question carries the three answers, and tells how they are typed in Slack."""
+    await channel.deliver(reply(f"{LONG}\n\n/once 0123abcd  this one time", question=QUESTION))
     *others, last = slack.sent()
     assert [element["value"] for element in last["blocks"][1]["elements"]] == [
         "/once 0123abcd",
@@ -105,6 +105,7 @@ async def test_a_question_has_buttons(slack: FakeSlack, channel: SlackChannel) -
         "/deny 0123abcd",
     ]
     assert all(len(message["blocks"]) == 1 for message in others)
+    assert slack.texts()[-1].endswith("!once 0123abcd  this one time")
 
 
 @pytest.mark.parametrize("text", ["", " \n "])

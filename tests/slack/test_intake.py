@@ -251,7 +251,7 @@ async def test_a_command_takes_effect_once(desk: Desk, socket: SocketReader) -> 
 async def test_status_whoami_and_help_answer(desk: Desk, socket: SocketReader) -> None:
     """Each tells what it is for."""
     await desk.ask(KEY, "hello")
-    for text, expected in (("!status", "1 turns"), ("!whoami", "U0ADA"), ("!help", "!stop")):
+    for text, expected in (("!status", "1 turn"), ("!whoami", "U0ADA"), ("!help", "!stop")):
         desk.slack.say(text)
         await desk.idle()
         assert expected in desk.slack.texts()[-1]

@@ -115,7 +115,7 @@ async def test_status_tells_of_a_turn_of_another_process(desk: Desk, agent: Held
         waiting = Inbound(KEY, "m2", "next", engine.clock.now(), "42")
         await accept_message(engine.queue, waiting, engine.clock)
         await desk.take(desk.telegram.say("/status"))
-    assert "A turn runs, 1 messages wait." in desk.telegram.texts()[0]
+    assert "A turn runs, 1 message waits." in desk.telegram.texts()[0]
 
 
 async def test_new_takes_effect_while_a_turn_runs(desk: Desk, agent: HeldAgent) -> None:

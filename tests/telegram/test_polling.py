@@ -284,20 +284,28 @@ async def test_owners_commands_are_for_owners(desk: Desk, text: str) -> None:
 
 
 async def test_an_old_session_can_be_resumed(desk: Desk) -> None:
-    """After /new the old session is listed, and /resume leads back to it; another chat's session is not given."""
+    """The old session is listed, and /resume with the first part of its id leads back; no other chat's is given."""
     key = "telegram_42:telegram:42"
     desk.telegram.world.person(43, "Bob")
     first = await desk.ask(f"{key}:default", "hello")
     other = await desk.ask("telegram_42:telegram:43:default", "hello")
-    for text in ("/new", "/sessions", f"/resume {first.session_id}", f"/resume {other.session_id}", "/export"):
+    for text in (
+        "/new",
+        "/sessions",
+        "/resume",
+        f"/resume {first.session_id[:6]}",
+        f"/resume {other.session_id}",
+        "/export",
+    ):
         desk.telegram.say(text)
     await desk.poller().step()
     answers = [message for message in desk.telegram.sent() if not message.get("text", "").startswith("Message ")]
-    _, listed, resumed, refused = (message["text"] for message in answers[:4])
-    assert f"{first.session_id} 1 turns" in listed
-    assert resumed == f"Back in {first.session_id} with 1 turns."
+    _, listed, asked, resumed, refused = (message["text"] for message in answers[:5])
+    assert f"{first.session_id} 1 turn" in listed
+    assert asked == f"Which one? /resume ID goes back to it.\n\n{listed}"
+    assert resumed == f"Back in {first.session_id} with 1 turn."
     assert "not one of this chat" in refused
-    assert answers[4]["document"]["file_name"] == f"{first.session_id}.tar.zst"
+    assert answers[5]["document"]["file_name"] == f"{first.session_id}.tar.zst"
     assert (await desk.ask(f"{key}:default", "again")).line.turn == 2
 
 
@@ -325,11 +333,11 @@ async def test_a_button_is_released(desk: Desk) -> None:
 
 
 async def test_a_moved_group_goes_on(desk: Desk) -> None:
-    """After a group got another id, its messages go to the session they went to before."""
+    """After a group got another id, its messages go to the session they went to before, and it is still let in."""
     mention: dict[str, Any] = {"entities": [{"type": "mention", "offset": 0, "length": 12}]}
     desk.telegram.world.group(-5, "Small")
     desk.telegram.world.group(-1005, "Large")
-    desk.rules = replace(desk.rules, allowed=frozenset({42, -5, -1005}))
+    desk.rules = replace(desk.rules, allowed=frozenset({42, -5}))
     desk.telegram.say("@outlive_bot one", chat=-5, **mention)
     desk.telegram.say(chat=-5, migrate_to_chat_id=-1005)
     desk.telegram.say("@outlive_bot two", chat=-1005, **mention)

@@ -12,18 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from outlive.core.keys import SessionKey, parse_session_id
+from outlive.core.ledger import LedgerLine
 from outlive.core.session_options import DEFAULT, SessionOptions
 from outlive.errors import Invalid, NotFound
 from outlive.flows.delivery.link_sessions import create_link, redeem_link, remove_link
 from outlive.flows.sessions.change_options import change_options, read_options
 from outlive.flows.sessions.export_session import export_session
-from outlive.flows.sessions.list_sessions import MAX_PAGE, list_sessions
+from outlive.flows.sessions.list_sessions import MAX_PAGE, SessionLine, list_sessions
 from outlive.flows.sessions.resume_session import resume_session
 from outlive.flows.turn.chosen_options import busy_mode, chosen_model
 from outlive.flows.turn.find_session import find_head, find_mapping, find_session
+from outlive.flows.turn.read_ledger import read_lines
 from outlive.wiring import App
 
 LISTED = 20
+SHORTEST = 4
+"""Characters of a session id that are read as the beginning of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,16 @@ async def model_of(app: App, key: SessionKey) -> str:
     return chosen_model(app.engine, await _options(app, key)) or model_name(app)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural unless it is one."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def counted_waiting(waiting: int) -> str:
+    """How many messages wait, as the end of a sentence."""
+    return f"{counted(waiting, 'message')} {'waits' if waiting == 1 else 'wait'}"
+
+
 async def _link(said: Said) -> str:
     engine = said.app.engine
     if said.argument:
@@ -67,22 +81,38 @@ async def _unlink(said: Said) -> str:
 
 
 async def _sessions(said: Said) -> str:
-    engine, lines = said.app.engine, list[str]()
+    return await _listed(said) or "No session yet."
+
+
+async def _listed(said: Said) -> str:
+    """The chat's sessions, a line each; empty without any."""
+    lines = [
+        f"`{each.session_id}` {counted(each.turns, 'turn')} {each.title}".rstrip()
+        for each in await _own_sessions(said, LISTED)
+    ]
+    return "\n".join(lines)
+
+
+async def _own_sessions(said: Said, limit: int, begin: str = "") -> list[SessionLine]:
+    """The sessions that were made for this chat and whose ids begin so; pages are read until there are enough."""
+    engine, found = said.app.engine, list[SessionLine]()
     after: str | None = ""
-    while after is not None and len(lines) < LISTED:
+    while after is not None and len(found) < limit:
         page = await list_sessions(engine, engine.stores(said.key.tenant), after=after, limit=MAX_PAGE)
-        lines += [
-            f"`{each.session_id}` {each.turns} turns {each.title}".rstrip()
-            for each in page.sessions
-            if each.key == str(said.key)
-        ]
+        found += [each for each in page.sessions if each.key == str(said.key) and each.session_id.startswith(begin)]
         after = page.after
-    return "\n".join(lines[:LISTED]) or "No session yet."
+    return found[:limit]
 
 
 async def _resume(said: Said) -> str:
-    head = await resume_session(said.app.engine, said.key, parse_session_id(said.argument))
-    return f"Back in `{head.session_id}` with {head.summary.turns} turns."
+    """An id may be shortened, as long as one session of the chat is meant."""
+    given = said.argument.lower()
+    if not given:
+        return f"Which one? `{said.sign}resume ID` goes back to it.\n\n{await _sessions(said)}"
+    meant = await _own_sessions(said, 2, given) if len(given) >= SHORTEST else []
+    session_id = meant[0].session_id if len(meant) == 1 else parse_session_id(given)
+    head = await resume_session(said.app.engine, said.key, session_id)
+    return f"Back in `{head.session_id}` with {counted(head.summary.turns, 'turn')}."
 
 
 async def _model(said: Said) -> str:
@@ -113,10 +143,21 @@ async def _debug(said: Said) -> str:
     if mapping is None:
         return "No session yet."
     head = await find_head(engine, stores, mapping.session_id)
+    lines = await read_lines(engine, stores, head)
     return (
         f"Session `{head.session_id}`, version {head.version}, profile {head.profile}\n"
         f"agent session `{head.agent_session_id}`\nprompt {head.prompt_version or '-'}, packs {len(head.packs)}, "
         f"ledger {head.ledger_size:,} bytes, outbox {len(head.outbox)}, region {head.last_active_region}"
+        + (f"\n{_turn_in_detail(lines[-1])}" if lines else "")
+    )
+
+
+def _turn_in_detail(line: LedgerLine) -> str:
+    ended = f"{line.stop_reason or 'ended'}{', an error' if line.is_error else ''}"
+    return (
+        f"turn {line.turn}: {ended}, {line.seconds:.1f} s, {counted(line.agent_turns, 'model call')}, ${line.usd:.4f}\n"
+        f"tokens {line.input_tokens:,} in, {line.output_tokens:,} out, {line.cache_read_tokens:,} from the cache, "
+        f"{line.cache_write_tokens:,} into it\nmessage `{line.message_id}`"
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from outlive.core.keys import SessionId, SessionKey, parse_session_id
+from outlive.core.keys import SessionId, SessionKey, Tenant, parse_session_id
 from outlive.errors import Invalid
 from outlive.flows.engine import Engine
 from outlive.flows.tenant_stores import TenantStores
@@ -31,6 +31,15 @@ def at_rest(call: Callable[[App], Coroutine[Any, Any, T]], **options: object) ->
 def at_tenant(call: Callable[[Engine, TenantStores], Coroutine[Any, Any, T]], **options: object) -> T:
     """The same for a flow that works on everything of the tenant."""
     return at_rest(lambda app: call(app.engine, app.stores), **options)
+
+
+def of_tenant(call: Callable[[Engine, TenantStores], Coroutine[Any, Any, T]], **options: object) -> tuple[Tenant, T]:
+    """The same with the tenant's name: who finds nothing may have looked into another one."""
+
+    async def run(app: App) -> tuple[Tenant, T]:
+        return app.stores.tenant, await call(app.engine, app.stores)
+
+    return at_rest(run, **options)
 
 
 def at_session(

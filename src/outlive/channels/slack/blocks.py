@@ -43,6 +43,14 @@ def _plain_blocks(text: str, more: tuple[Message, ...]) -> list[Message]:
     return [*sections, *more]
 
 
+def typed(text: str, question: Approval | None) -> str:
+    """A question's text with the answers as people can type them here: Slack keeps the slash for itself."""
+    if question is not None:
+        for choice in LABELS:
+            text = text.replace(f"/{choice} {question.id}", f"!{choice} {question.id}")
+    return text
+
+
 def choices(question: Approval) -> Message:
     """The buttons below a question; each carries the answer in words."""
     buttons: list[Message] = []

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import PurePosixPath
 
 from outlive.channels.receipts import Receipts
-from outlive.channels.slack.blocks import Message, choices, harmless, markdown, plain
+from outlive.channels.slack.blocks import Message, choices, harmless, markdown, plain, typed
 from outlive.channels.slack.client import SlackClient
 from outlive.channels.slack.content import MAX_DOWNLOAD
 from outlive.channels.slack.faults import CannotShow, MessageTooLong
@@ -44,7 +44,9 @@ class SlackChannel:
         """Send what has not arrived yet. A message without an answer from Slack may come twice, no other."""
         key = parse_session_key(reply.session_key)
         await self.live.hush(key)
-        chunks = [chunk for chunk in split(harmless(reply.text)) if chunk.source.strip()] or [Chunk(SILENCE)]
+        chunks = [chunk for chunk in split(harmless(typed(reply.text, reply.question))) if chunk.source.strip()] or [
+            Chunk(SILENCE)
+        ]
         buttons = choices(reply.question) if reply.question else None
         arrived = await self._receipts.count(reply) if len(chunks) > 1 else 0
         async with self._locks.setdefault(key.chat_id, asyncio.Lock()):

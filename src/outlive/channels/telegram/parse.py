@@ -60,7 +60,7 @@ def _message(message: Json, message_id: str, rules: Rules, *, prefix: str) -> De
     sender = message.get("from") or {}
     if sender.get("is_bot") or "id" not in sender or sender["id"] in FROM_CHANNELS:
         return Drop("nobody in particular wrote it")
-    if not place.is_private and place.chat_id not in rules.allowed:
+    if not place.is_private and not rules.lets_in(place.chat_id):
         return Drop(f"group {place.chat_id} is not in the allow-list")
     if not (place.is_private or rules.hears_all or is_addressed(rules, message)):
         return Drop("not said to the bot")
@@ -140,7 +140,7 @@ def _stop(stopped: Json, message_id: str, rules: Rules) -> Decision:
 
 
 def _let_in(rules: Rules, sender: Json, place: Place, wants: Turn | Control) -> Decision:
-    if not place.is_private and place.chat_id not in rules.allowed:
+    if not place.is_private and not rules.lets_in(place.chat_id):
         return Drop(f"group {place.chat_id} is not in the allow-list")
     if rules.knows(_number(sender, "id")):
         return wants

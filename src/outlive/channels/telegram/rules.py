@@ -37,6 +37,10 @@ class Rules:
         """Whether a person is let in by the settings; the pairing records may know more."""
         return sender in self.allowed or sender in self.owners
 
+    def lets_in(self, group: int) -> bool:
+        """Whether a group may be heard, by its own id or by the one it had when Telegram moved it."""
+        return group in self.allowed or self.first_chats.get(group, group) in self.allowed
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -13,10 +13,10 @@ def approvals_list(*, data: options.Data = None, tenant: options.Tenant = None, 
 
     The one that expires first comes first. A session has one at most.
     """
-    from outlive.entrypoints.running import at_tenant
+    from outlive.entrypoints.running import of_tenant
     from outlive.flows.sessions.list_approvals import list_approvals
 
-    found = at_tenant(list_approvals, data=data, tenant=tenant)
+    where, found = of_tenant(list_approvals, data=data, tenant=tenant)
     if json:
         print_json(found)
         return
@@ -33,4 +33,4 @@ def approvals_list(*, data: options.Data = None, tenant: options.Tenant = None, 
         for each in found
     ]
     columns = ("question", "session", "tool", "call", "rule", "asks", "until")
-    print_table(columns, rows, empty="Nothing waits for an answer.")
+    print_table(columns, rows, empty=f"Nothing waits for an answer in tenant {where}.")

@@ -36,6 +36,6 @@ def queue_redrive(
     if json:
         print_json({"redriven": done})
         return
-    say(f"{len(done)} messages wait again.")
+    say("1 message waits again." if len(done) == 1 else f"{len(done)} messages wait again.")
     for each in done:
         print_text(each)

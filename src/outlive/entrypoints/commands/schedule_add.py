@@ -42,4 +42,7 @@ def schedule_add(
         print_json({"schedule": made})
         return
     print_text(made.id)
-    say(f"It comes at {local_time(made.next_at)} for the first time.")
+    if made.next_at <= made.created_at:
+        say("That time is over: it comes as soon as a worker looks.")
+    else:
+        say(f"It comes at {local_time(made.next_at)} for the first time.")

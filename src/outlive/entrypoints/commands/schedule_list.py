@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 def schedule_list(*, data: options.Data = None, tenant: options.Tenant = None, json: options.Json = False) -> None:
     """List the schedules."""
-    from outlive.entrypoints.running import at_rest
+    from outlive.entrypoints.running import of_tenant
     from outlive.flows.delivery.schedule_messages import list_schedules
 
-    found = at_rest(lambda app: list_schedules(app.engine, app.stores.tenant), data=data, tenant=tenant)
+    where, found = of_tenant(lambda engine, stores: list_schedules(engine, stores.tenant), data=data, tenant=tenant)
     if json:
         print_json({"schedules": found})
         return
     rows = [[s.id, s.session_key, _when(s), local_time(s.next_at), s.fired, first_words(s.text)] for s in found]
-    print_table(("id", "session key", "when", "next", "fired", "text"), rows, empty="There are no schedules.")
+    print_table(
+        ("id", "session key", "when", "next", "fired", "text"), rows, empty=f"There are no schedules in tenant {where}."
+    )
 
 
 def _when(schedule: Schedule) -> str:

@@ -31,18 +31,18 @@ def sessions_list(
     In order of their ids. With --json one document: `sessions`, `damaged` (heads that cannot be read), and `after`
     for the next page.
     """
-    from outlive.entrypoints.running import at_tenant
+    from outlive.entrypoints.running import of_tenant
     from outlive.flows.sessions.list_sessions import list_sessions
 
-    page = at_tenant(partial(list_sessions, after=after, limit=limit), data=data, tenant=tenant)
+    where, page = of_tenant(partial(list_sessions, after=after, limit=limit), data=data, tenant=tenant)
     if json:
         print_json(page)
     else:
-        _show(page, limit)
+        _show(page, limit, where)
 
 
-def _show(page: SessionPage, limit: int) -> None:
-    print_table(COLUMNS, [_row(line) for line in page.sessions], empty="There are no sessions.")
+def _show(page: SessionPage, limit: int, tenant: str) -> None:
+    print_table(COLUMNS, [_row(line) for line in page.sessions], empty=f"There are no sessions in tenant {tenant}.")
     for damage in page.damaged:
         say(f"damaged: {damage}")
     if len(page.sessions) + len(page.damaged) >= limit:

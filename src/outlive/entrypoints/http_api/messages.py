@@ -124,7 +124,7 @@ async def get_events(
 
 async def _sent(caller: Caller, key: SessionKey, asked: Asked, chosen: str | None) -> tuple[Inbound, Accepted]:
     engine = caller.engine
-    uploads = [Upload(each.name, each.mime, decoded(each.name, each.data)) for each in asked.files]
+    uploads = [_uploaded(each) for each in asked.files]
     message_id = chosen if chosen is not None else engine.new_id()
     sent_at = engine.clock.now()
     inbound = Inbound(
@@ -139,6 +139,13 @@ async def _sent(caller: Caller, key: SessionKey, asked: Asked, chosen: str | Non
     # A repeat may have been answered long ago, so no answer is too old to be looked for.
     followed = inbound if chosen is None else Inbound(key, message_id, asked.text, 0.0)
     return followed, Accepted(message_id, str(key), duplicate)
+
+
+def _uploaded(file: Attachment) -> Upload:
+    try:
+        return Upload(file.name, file.mime, decoded(file.name, file.data))
+    except Invalid as error:
+        raise Failed(error, "files.data") from error
 
 
 def checked(inbound: Inbound) -> None:

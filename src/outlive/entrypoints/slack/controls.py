@@ -10,7 +10,7 @@ from outlive.channels.slack.decisions import Control
 from outlive.channels.slack.rules import CHANNEL
 from outlive.core.keys import SessionKey, parse_session_key
 from outlive.entrypoints import chat_commands
-from outlive.entrypoints.chat_commands import Said, exported, run_command
+from outlive.entrypoints.chat_commands import Said, counted, counted_waiting, exported, run_command
 from outlive.entrypoints.slack.opening import Bot
 from outlive.errors import NotFound, Refused
 from outlive.flows.delivery.control_session import Stopping, new_session, session_status, stop_session
@@ -85,8 +85,8 @@ async def _status(controls: Controls, control: Control) -> str:
         return "No session here yet."
     asked = f"\nIt waits for an answer: may it use {status.question.tool}?" if status.question else ""
     doing = "A turn is running." if status.running else "Nothing is running."
-    which = f"Session `{status.session_id}`, {status.turns} turns, ${status.usd:.4f}."
-    return f"{which}\n{doing} {status.waiting} waiting.{asked}"
+    which = f"Session `{status.session_id}`, {counted(status.turns, 'turn')}, ${status.usd:.4f}."
+    return f"{which}\n{doing} {counted_waiting(status.waiting).capitalize()}.{asked}"
 
 
 async def _shared(controls: Controls, control: Control) -> str:

@@ -11,7 +11,7 @@ from outlive.channels.telegram.rules import CHANNEL
 from outlive.core.answers import answer_in, answer_text
 from outlive.core.messages import Inbound
 from outlive.entrypoints import chat_commands
-from outlive.entrypoints.chat_commands import Said, exported, model_of, run_command
+from outlive.entrypoints.chat_commands import Said, counted, counted_waiting, exported, model_of, run_command
 from outlive.entrypoints.telegram.opening import Bot
 from outlive.errors import NotFound, OutliveError, Refused
 from outlive.flows.accept_message import accept_message
@@ -80,12 +80,12 @@ async def _status(controls: Controls, control: Control) -> str:
     except NotFound:
         return "No session yet."
     summary = [
-        f"Session `{status.session_id}`, {status.turns} turns, ${status.usd:.4f}.",
-        f"{'A turn runs' if status.running else 'Nothing runs'}, {status.waiting} messages wait.",
+        f"Session `{status.session_id}`, {counted(status.turns, 'turn')}, ${status.usd:.4f}.",
+        f"{'A turn runs' if status.running else 'Nothing runs'}, {counted_waiting(status.waiting)}.",
         f"Model: {await model_of(controls.bot.app, control.key)}.",
     ]
     if status.undelivered:
-        summary.append(f"{status.undelivered} replies are to be sent again.")
+        summary.append(f"{status.undelivered} of my replies could not be sent yet; I try again.")
     if status.question:
         summary.append(f"I wait for your word on {status.question.tool}: {status.question.summary}")
     return "\n".join(summary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from outlive.channels.wechat.decisions import COMMANDS, FOR_OWNERS, Control
 from outlive.entrypoints import chat_commands
-from outlive.entrypoints.chat_commands import Said, run_command
+from outlive.entrypoints.chat_commands import Said, counted, counted_waiting, run_command
 from outlive.entrypoints.wechat.opening import Desk
 from outlive.errors import NotFound, OutliveError, Refused, Unavailable
 from outlive.flows.delivery.control_session import Stopping, new_session, session_status, stop_session
@@ -59,6 +59,6 @@ async def _status(engine: Engine, control: Control) -> str:
     asks = f"\nI wait for your word on {status.question.tool}: {status.question.summary}" if status.question else ""
     running = "A turn runs" if status.running else "Nothing runs"
     return (
-        f"Session {status.session_id}, {status.turns} turns, ${status.usd:.4f}.\n"
-        f"{running}, {status.waiting} messages wait.{asks}"
+        f"Session {status.session_id}, {counted(status.turns, 'turn')}, ${status.usd:.4f}.\n"
+        f"{running}, {counted_waiting(status.waiting)}.{asks}"
     )

@@ -64,13 +64,34 @@ Told = tuple[Happening, Position]
 
 
 @dataclass(slots=True)
+class _Unseen:
+    """States that a reader has not been shown: of each run the latest, which has all of it."""
+
+    states: list[LiveState] = field(default_factory=list)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def put(self, state: LiveState) -> None:
+        """Keep it, in the place of what it continues: a reader who is slow costs no more than one who is not."""
+        if self.states and self.states[-1].message_id == state.message_id and not self.states[-1].ended:
+            self.states.pop()
+        self.states.append(state)
+        self.more.set()
+
+    def take(self) -> list[LiveState]:
+        """All there are, in their order."""
+        found, self.states = self.states, []
+        self.more.clear()
+        return found
+
+
+@dataclass(slots=True)
 class _Follower:
     """One reader's view of a session key."""
 
     engine: Engine
     key: SessionKey
     seen: Position
-    states: asyncio.Queue[LiveState] = field(default_factory=asyncio.Queue)
+    unseen: _Unseen = field(default_factory=_Unseen)
     failed: set[float] = field(default_factory=set)
     version: int = -1
     latest: LiveState | None = None
@@ -79,20 +100,14 @@ class _Follower:
         """Take in the states of this process's turns, or of others'."""
         async with aclosing(told) as states:
             async for state in states:
-                self.states.put_nowait(state)
+                self.unseen.put(state)
 
     async def next_states(self, pause: float) -> list[LiveState]:
         """What this process has seen since, or after the pause nothing."""
-        found: list[LiveState] = []
         if pause > 0:
             with suppress(TimeoutError):
-                found.append(await asyncio.wait_for(self.states.get(), pause))
-        while not self.states.empty():
-            state = self.states.get_nowait()
-            if found and found[-1].message_id == state.message_id and not found[-1].ended:
-                found.pop()  # what follows has all of it
-            found.append(state)
-        return found
+                await asyncio.wait_for(self.unseen.more.wait(), pause)
+        return self.unseen.take()
 
     async def head(self) -> Head | None:
         """Of the session the key points at now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 from threading import Thread
@@ -60,6 +61,7 @@ async def _run() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m outlive.testing.telegram", description=__doc__).parse_args()
     try:
         asyncio.run(_run())
     except KeyboardInterrupt:

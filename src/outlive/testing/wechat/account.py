@@ -138,7 +138,7 @@ class FakeWeChat:
 
     def texts(self, sender: str = "oAda") -> list[str]:
         """What a person was sent, oldest first."""
-        return [text for _, text in self.people[sender].heard]
+        return [text for _, text in self.people[sender].heard] if sender in self.people else []
 
     def expire_tokens(self) -> None:
         """Every token so far has run out."""
