@@ -62,7 +62,7 @@ class Use:
     gets: float = 2.0
     write_units: float = 6.0
     read_units: float = 6.0
-    queue_calls: float = 3.2
+    queue_calls: float = 5.2
     log_kb: float = 20.0
     stored_gb: float = 1.0
 
