@@ -40,7 +40,7 @@ def test_1000_turns_cost_what_the_formula_says(use: Use, usd: float) -> None:
 
 
 def test_nothing_done_costs_next_to_nothing() -> None:
-    """An idle deployment costs its polling, its alarms, its image and its look at the clock: well under three dollars a month."""
+    """An idle deployment costs its polling, alarms, image and look at the clock: below three dollars a month."""
     assert sum(line.usd for line in bill(IDLE, PRICES)) == pytest.approx(2.44, abs=0.01)
 
 
