@@ -125,7 +125,7 @@ lock: $(READY)  ## Resolve the lock files anew (needs uv)
 	uv pip compile bench/requirements/peers.in --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q -o bench/requirements/peers.txt
 
 wire: $(READY) $(SERVERS)/.ready  ## Count requests and bytes on DynamoDB and S3 at 10, 100 and 1,000 messages
-	OUTLIVE_TEST_MESSAGES="$(or $(MESSAGES),10 100 1000)" $(BIN)/python -m pytest tests/aws/test_budgets.py --timeout 900
+	OUTLIVE_TEST_MESSAGES="$(or $(MESSAGES),10 100 1000)" $(BIN)/python -m pytest tests/aws/test_budgets.py --timeout 900 -s
 
 TEMPLATE := .venv-template
 
@@ -147,12 +147,13 @@ PRODUCER := __init__.py errors.py core aws/__init__.py aws/envelope.py channels/
   $(addprefix channels/telegram/,addressing.py commands.py content.py decisions.py parse.py rules.py webhook.py) \
   $(addprefix channels/slack/,__init__.py commands.py content.py decisions.py interactive.py parse.py rules.py webhook.py) \
   entrypoints/__init__.py $(addprefix entrypoints/aws_lambda/,__init__.py handler.py intake.py calling.py sending.py \
-  records.py invoking.py signing.py slack.py webhook.py telegram.py dispatching.py)
+  records.py invoking.py slack.py webhook.py telegram.py dispatching.py)
 
 .PHONY: build-ProducerFunction build-DispatcherFunction
 build-ProducerFunction build-DispatcherFunction:
 	@mkdir -p "$(ARTIFACTS_DIR)/outlive"
-	@cd src/outlive && tar -cf - --exclude __pycache__ $(PRODUCER) | tar -xf - -C "$(ARTIFACTS_DIR)/outlive"
+	@tar -C src/outlive -cf "$(ARTIFACTS_DIR)/part.tar" --exclude __pycache__ $(PRODUCER)
+	@tar -C "$(ARTIFACTS_DIR)/outlive" -xf "$(ARTIFACTS_DIR)/part.tar" && rm "$(ARTIFACTS_DIR)/part.tar"
 
 clean:  ## Remove the environments and caches
 	rm -rf $(VENV) $(BENCH) $(AUDIT) $(SERVERS) $(TEMPLATE) $(SITE) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 import pytest_asyncio
 
 from outlive.aws.table import DynamoTable, _item
 from outlive.flows.engine import Engine
+from outlive.flows.turn.find_session import find_mapping
 from outlive.objects.objects import UrlObjects
 from tests.aws.conftest import REGION
 from tests.aws.stack import client
 from tests.aws.test_doctor import make_table
 from tests.aws.wire import Wire, wire_to
-from tests.engine.conftest import World
+from tests.engine.conftest import KEY, World
 from tests.servers import local_aws
 
 MESSAGES = [int(number) for number in os.environ.get("OUTLIVE_TEST_MESSAGES", "10 100").split()]
@@ -53,6 +56,21 @@ async def on_aws(world: World, name: str, wire: Wire) -> Engine:
     return replace(world.worker("aws"), table=table, objects=objects)
 
 
+async def test_a_mapping_is_one_request(tmp_path: Path, name: str, wire: Wire) -> None:
+    """A session is found by its key in one read of the table, however many times it is asked for."""
+    world = World(tmp_path)
+    await world.turn(world.worker("memory"), "hello", "m0")
+    engine = await on_aws(world, name, wire)
+    seconds = []
+    for _ in range(40):
+        began = time.perf_counter()
+        assert await find_mapping(engine, engine.stores("acme"), KEY) is not None
+        seconds.append(time.perf_counter() - began)
+    await engine.table.close()
+    print(f"a mapping: median {median(seconds) * 1000:.1f} ms, best {min(seconds) * 1000:.1f} ms")
+    assert dict(wire.kinds) == {"GetItem": 40}
+
+
 @pytest.mark.parametrize("messages", MESSAGES)
 async def test_a_turn_keeps_its_budget_on_the_wire(tmp_path: Path, name: str, wire: Wire, messages: int) -> None:
     """At any length a warm turn is 1 PUT, 1 read and 3 writes in few bytes; a cold one reads at most 4 objects more."""
@@ -63,9 +81,11 @@ async def test_a_turn_keeps_its_budget_on_the_wire(tmp_path: Path, name: str, wi
     engine = await on_aws(world, name, wire)
     await world.turn(engine, text(messages), "cold")
     cold, cold_bytes = dict(wire.kinds), wire.received
+    told = f"| {messages:,} | {wire.kinds.total()}, of them {cold['GET']} GET | {wire.received / 1000:,.1f} "
     wire.reset()
     await world.turn(engine, text(messages + 1), "warm")
     await engine.table.close()
+    print(f"{told}| {wire.kinds.total()} | {wire.sent / 1000:.1f} | {wire.received / 1000:.1f} |")
     assert dict(wire.kinds) == {"GetItem": 1, "UpdateItem": 3, "PUT": 1}
     assert (wire.sent < 24_000, wire.received < 16_000) == (True, True), (wire.sent, wire.received)
     assert {kind: count for kind, count in cold.items() if kind != "GET"} == {"GetItem": 1, "UpdateItem": 3, "PUT": 1}

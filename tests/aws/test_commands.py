@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from outlive.entrypoints.aws_stack.deploying import plan, sam_settings
+from outlive.entrypoints.aws_stack.limits import OTHERS, too_few
 from outlive.entrypoints.cli import run_with
 from tests.aws.stack import NAME, Stack, client, deploy
-from tests.aws.test_template import FOLDER
+from tests.aws.test_template import FOLDER, Loader
 from tests.servers import local_aws
 
 SECRET = "0123456789abcdef"
@@ -130,13 +132,31 @@ def sam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("sam")
-def test_a_plan_shows_no_secret(outlive: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without --yes the account, region and parameters are told, secrets as set, and nothing is done."""
-    monkeypatch.setenv("WEBHOOK_SECRET", SECRET)
-    code, (told,), said = outlive("deploy", "--folder", str(FOLDER), "--parameter", "Isolation=per-tenant")
+def test_a_plan_shows_no_secret(outlive: Command) -> None:
+    """Without --yes account, region and parameters are told, what the template hides only as set; nothing is done."""
+    template = yaml.load((FOLDER / "template.yaml").read_text(), Loader)["Parameters"]
+    secrets = [name for name, about in template.items() if about.get("NoEcho")]
+    words = [word for name in secrets for word in ("--parameter", f"{name}=7:{SECRET}")]
+    code, (told,), said = outlive("deploy", "--folder", str(FOLDER), "--parameter", "Isolation=per-tenant", *words)
     assert (code, told["done"], told["region"]) == (0, False, "us-east-1")
-    assert told["parameters"] == {"WebhookSecret": "(set)", "Isolation": "per-tenant"}
+    assert told["parameters"] == dict.fromkeys(secrets, "(set)") | {"Isolation": "per-tenant", "TelegramBotId": "7"}
     assert SECRET not in json.dumps(told) + said
+    assert "TelegramBotName" in said
+
+
+@pytest.mark.parametrize(("limit", "is_told"), [(10, True), (176, True), (177, False), (1000, False)])
+def test_an_account_that_may_run_too_little_is_told(limit: int, is_told: bool) -> None:
+    """A new account's ceiling for functions is compared with what the template reserves, before SAM fails at it."""
+    found = too_few({"Isolation": "per-tenant", "AgentConcurrency": "15"}, limit)
+    assert [str(limit) in hint and "service-quotas" in hint for hint in found] == [True] * is_told
+
+
+def test_what_is_reserved_is_what_the_template_reserves() -> None:
+    """The sum for an account's ceiling is that of the template's functions."""
+    resources = yaml.load((FOLDER / "template.yaml").read_text(), Loader)["Resources"].values()
+    reserved = [each["Properties"].get("ReservedConcurrentExecutions") for each in resources if "Properties" in each]
+    assert sum(number for number in reserved if isinstance(number, int)) == OTHERS
+    assert reserved.count({"Ref": "AgentConcurrency"}) == 2
 
 
 @pytest.mark.usefixtures("sam")
@@ -146,6 +166,14 @@ def test_a_plan_shows_no_secret(outlive: Command, monkeypatch: pytest.MonkeyPatc
         ({}, "WEBHOOK_SECRET"),
         ({"WEBHOOK_SECRET": "short"}, "WEBHOOK_SECRET"),
         ({"WEBHOOK_SECRET": SECRET, "TELEGRAM_BOT_TOKEN": "7:x"}, "TELEGRAM_WEBHOOK_SECRET"),
+        (
+            {
+                "WEBHOOK_SECRET": SECRET,
+                "TELEGRAM_BOT_TOKEN": "{{resolve:ssm-secure:bot}}",
+                "TELEGRAM_WEBHOOK_SECRET": SECRET,
+            },
+            "TelegramBotId",
+        ),
     ],
 )
 def test_a_missing_secret_is_named(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def test_the_table_expires_recovers_and_is_encrypted(resources: dict[str, Any]) 
     assert copy["Fn::If"][0] == "HasReplica"
     for replica in (here, copy["Fn::If"][1]):
         assert replica["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-    assert table["SSESpecification"]["SSEEnabled"] is True
+    assert "SSESpecification" not in table  # DynamoDB's own key: one of KMS is shut to narrowed credentials
     assert resources["SessionTable"]["DeletionPolicy"] == resources["SessionBucket"]["DeletionPolicy"] == "Retain"
 
 
@@ -200,6 +201,7 @@ def test_dead_letters_ring(resources: dict[str, Any]) -> None:
     assert alarm["TreatMissingData"] == "notBreaching"
     assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]
     assert of_type(resources, "SNS::Subscription")["AlarmSubscription"]["TopicArn"] == {"Ref": "Alarms"}
+    assert not of_type(resources, "SNS::Topic")["Alarms"]  # SNS's own key would shut CloudWatch out
 
 
 @pytest.mark.defect(21)
@@ -246,6 +248,29 @@ def test_the_front_door_is_written_out(resources: dict[str, Any]) -> None:
     assert len(of_type(resources, "Lambda::Permission")) >= 2
 
 
+@pytest.mark.parametrize("function", ["ProducerFunction", "ApiFunction"])
+def test_a_function_url_may_do_both(resources: dict[str, Any], function: str) -> None:
+    """Whoever calls a function URL may call the URL and through it the function; Lambda refuses it with one right."""
+    (url,) = (each for each in of_type(resources, "Lambda::Url").values() if function in json.dumps(each))
+    assert url["AuthType"] == "NONE"
+    rights = [
+        {name: value for name, value in each.items() if name not in {"FunctionName", "Principal"}}
+        for each in of_type(resources, "Lambda::Permission").values()
+        if each["FunctionName"] == {"Ref": function} and each["Principal"] == "*"
+    ]
+    assert rights == [
+        {"Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
+        {"Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
+    ]
+
+
+def test_who_sends_replies_has_every_channels_token(source: dict[str, Any]) -> None:
+    """The agent sends them, and the sweeper those that failed: a channel that one lacks would lose its replies."""
+    for name in ("AgentFunction", "SweeperFunction"):
+        variables = source["Resources"][name]["Properties"]["Environment"]["Variables"]
+        assert {"SLACK_BOT_TOKEN", "TELEGRAM_BOT_TOKEN"} <= variables.keys()
+
+
 @pytest.mark.defect(18)
 @pytest.mark.defect(21)
 def test_secrets_have_no_default_and_are_not_shown(source: dict[str, Any]) -> None:
@@ -255,6 +280,12 @@ def test_secrets_have_no_default_and_are_not_shown(source: dict[str, Any]) -> No
     assert len(secrets) == 8
     assert all(each["NoEcho"] is True and not each.get("Default") for each in secrets.values())
     assert "Default" not in secrets["WebhookSecret"]
+
+
+def test_every_parameter_is_told(source: dict[str, Any]) -> None:
+    """The how-to names each parameter of the template."""
+    told = (ROOT / "docs" / "how-to" / "aws.md").read_text()
+    assert [name for name in source["Parameters"] if f"`{name}`" not in told and name != "ImageUri"] == []
 
 
 def test_every_handler_exists(source: dict[str, Any]) -> None:
@@ -280,11 +311,15 @@ def test_the_producers_zip_runs_by_itself(tmp_path: Path) -> None:
 
 
 def test_the_image_copies_what_exists() -> None:
-    """Each file that the Dockerfile copies is in the repository, and its command is the template's."""
+    """What is copied exists and gets to Docker, what the functions need is installed, and the command is the agent."""
     lines = (FOLDER / "Dockerfile").read_text().splitlines()
     copied = [part for line in lines if line.startswith("COPY ") for part in line.split()[1:-1]]
     assert copied
     assert all((ROOT / part).exists() for part in copied)
+    assert {f"!{part}" for part in copied} <= {*(ROOT / ".dockerignore").read_text().splitlines()}
+    (extras,) = (line.split("[")[1].split("]")[0] for line in lines if "pip install" in line)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {*extras.split(",")} == project.keys() - {"dax", "postgres", "redis", "wechat"}
     assert 'CMD ["outlive.entrypoints.aws_lambda.handler.agent"]' in lines
 
 

@@ -19,6 +19,10 @@ METRICS = 3
 TICKS, TICK_GB, TICK_SECONDS = 43_200, 0.5, 0.3
 """The sweeper looks every minute for schedules, replies and dead letters."""
 PRODUCER_GB, PRODUCER_SECONDS = 0.25, 0.06
+DISPATCHER_GB, DISPATCHER_SECONDS = 0.125, 0.2
+"""It waits while the agent works, and takes this long besides."""
+IMAGES_GB = 1.2
+"""Four functions have the image, each in a repository of its own; packed it is some 300 MB."""
 COLD_SHARE, INIT_SECONDS = 0.1, 3.0
 """How many turns meet a new process, and how long that takes to start: INIT is billed, too."""
 
@@ -41,6 +45,7 @@ NAMES = frozenset(
         "cloudwatch_logs_gb",
         "cloudwatch_alarm_month",
         "cloudwatch_metric_month",
+        "ecr_gb_month",
         "fargate_arm_vcpu_hour",
         "fargate_arm_gb_hour",
     }
@@ -58,11 +63,12 @@ class Use:
     architecture: str = "arm64"
     front_door: str = "http-api"
     object_class: str = "standard"
+    isolation: str = "shared"
     puts: float = 10.0
     gets: float = 2.0
     write_units: float = 6.0
     read_units: float = 6.0
-    queue_calls: float = 3.2
+    queue_calls: float = 5.2
     log_kb: float = 20.0
     stored_gb: float = 1.0
 
@@ -97,11 +103,15 @@ def bill(use: Use, prices: Mapping[str, float]) -> list[Line]:
     door = prices["http_api_million" if use.front_door == "http-api" else "function_url_million"]
     kind = f"s3_{use.object_class}"
     agent_seconds = use.memory_gb * (use.seconds + COLD_SHARE * INIT_SECONDS)
+    waits = DISPATCHER_GB * (use.seconds + COLD_SHARE * INIT_SECONDS + DISPATCHER_SECONDS)
+    dispatcher = [Line("dispatcher function", turns * waits, "GB-second", second)] if use.isolation != "shared" else []
+    requests = (2 + len(dispatcher)) * millions + TICKS / MILLION
     return [
         Line("agent function", turns * agent_seconds, "GB-second", second),
+        *dispatcher,
         Line("producer function", turns * PRODUCER_GB * PRODUCER_SECONDS, "GB-second", second),
         Line("sweeper function", TICKS * TICK_GB * TICK_SECONDS, "GB-second", second),
-        Line("function requests", 2 * millions + TICKS / MILLION, "million", prices["lambda_million_requests"]),
+        Line("function requests", requests, "million", prices["lambda_million_requests"]),
         Line(f"front door ({use.front_door})", millions, "million requests", door),
         Line("queue", use.queue_calls * millions, "million calls", prices["sqs_fifo_million"]),
         Line("queue, idle polling", POLLS / MILLION, "million calls", prices["sqs_fifo_million"]),
@@ -110,6 +120,7 @@ def bill(use: Use, prices: Mapping[str, float]) -> list[Line]:
         Line("object writes", use.puts * millions, "million", prices[f"{kind}_million_puts"]),
         Line("object reads", use.gets * millions, "million", prices[f"{kind}_million_gets"]),
         Line("objects kept", use.stored_gb, "GB-month", prices[f"{kind}_gb_month"]),
+        Line("images kept", IMAGES_GB, "GB-month", prices["ecr_gb_month"]),
         Line("logs", use.log_kb * millions, "GB", prices["cloudwatch_logs_gb"]),
         Line("alarms", ALARMS, "alarm", prices["cloudwatch_alarm_month"]),
         Line("metrics of the log", METRICS, "metric", prices["cloudwatch_metric_month"]),

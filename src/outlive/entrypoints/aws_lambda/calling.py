@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from outlive.errors import Invalid, Unavailable
 ATTEMPT_SECONDS = 1.5
 ATTEMPTS = 2
 """Of requests that may be repeated."""
+SILENT_SECONDS = 60
+"""How long a connection may be silent before the other side is asked whether it is there: networks forget one that is
+silent for some 350 seconds, and Linux asks after two hours only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,14 @@ class Caller:
         self._connection = connect(self._host, timeout=seconds)
 
     def post(self, headers: Mapping[str, str], body: bytes, *, path: str = "/") -> Answer:
-        """The service's answer, whatever it is; `Unavailable` when there is none, or it is an error of its own."""
+        """The service's answer, whatever it is; `Unavailable` when there is none, or it is an error of its own.
+
+        A request that may not be repeated has a connection of its own: one from before a freeze may be dead, and that
+        would show in the only attempt.
+        """
         failure: Exception | None = None
+        if self._attempts == 1:
+            self._connection.close()
         for _ in range(self._attempts):
             try:
                 return self._post(headers, body, path)
@@ -70,6 +80,9 @@ class Caller:
         """A connection that is kept open while an answer takes its time."""
         self._connection.connect()
         self._connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if sys.platform == "linux":
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+                self._connection.sock.setsockopt(socket.IPPROTO_TCP, option, SILENT_SECONDS)
 
     def _post(self, headers: Mapping[str, str], body: bytes, path: str) -> Answer:
         named = {"host": self._host} | dict(headers)

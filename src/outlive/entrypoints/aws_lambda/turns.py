@@ -64,6 +64,9 @@ async def _is_done(app: App, record: Mapping[str, Any], seconds: float) -> bool:
     except OutliveError as error:
         watch.tell("failed", error=error.message, message=record["messageId"])
         return False
+    # Lambda took it for as long as the function may run; dead from here on, it is to come back as soon as from anybody.
+    with suppress(OutliveError):  # whoever has it now, the session's lease decides
+        await app.engine.queue.extend(delivery, app.engine.policy.visibility_seconds)
     async with shown(app, _key_of(delivery)) as on_event:
         await work_one(app.engine, delivery, on_event, watch.on_outcome, deadline)
     if watch.failed is not None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from outlive.entrypoints.aws_stack.limits import concurrency, too_few, unnamed
 from outlive.entrypoints.aws_stack.services import client, explained
 from outlive.errors import Invalid, Unavailable
 
@@ -26,11 +27,18 @@ FROM_ENVIRONMENT = {
     "OUTLIVE_TELEGRAM_OWNERS": "TelegramOwners",
     "OUTLIVE_TELEGRAM_TENANT": "TelegramTenant",
     "OUTLIVE_TENANT": "Tenant",
+    "OUTLIVE_PROFILE": "Profile",
+    "SLACK_SIGNING_SECRET": "SlackSigningSecret",
+    "SLACK_BOT_TOKEN": "SlackBotToken",
+    "OUTLIVE_SLACK_ALLOW": "SlackAllow",
 }
 """Variables of the original design, and of outlive, that are parameters of the template."""
 STDERR = 2
 """What SAM says is for who watches: stdout is for data."""
-SECRET = ("Secret", "Token", "KeyId")
+SECRET = ("Secret", "Token", "Key", "KeyId", "Headers")
+"""How the names of parameters end that are shown to nobody; those which the template marks `NoEcho`."""
+REFERENCE = "{{resolve:"
+"""How a reference to Secrets Manager or to SSM begins: CloudFormation reads it, nobody here can."""
 SAM_FIX = "Install the SAM CLI: `pip install aws-sam-cli` in an environment of its own, and Docker for the image."
 SECRET_FIX = "Set WEBHOOK_SECRET to 16 characters or more: `openssl rand -hex 32` makes one."  # noqa: S105 - advice
 
@@ -45,6 +53,8 @@ class Plan:
     folder: Path
     sam: str
     parameters: Mapping[str, str]
+    hints: Sequence[str] = ()
+    """What may go wrong, or be missed."""
 
     def shown(self) -> dict[str, str]:
         """The parameters with no secret among them."""
@@ -53,7 +63,7 @@ class Plan:
 
     def commands(self, settings: str) -> list[list[str]]:
         """What is run, in order; secrets travel in the file `settings`, never on a command line."""
-        build = [self.sam, "build", "--template-file", "template.yaml"]
+        build = [self.sam, "build", "--build-in-source", "--template-file", "template.yaml"]
         deploy = [
             self.sam,
             "deploy",
@@ -76,7 +86,8 @@ def plan(stack: str, region: str | None, folder: Path, given: Sequence[str]) -> 
     caller = client("sts", region)
     with explained("AWS"):
         account = caller.get_caller_identity()["Account"]
-    return Plan(stack, caller.meta.region_name, account, folder.resolve(), sam, parameters)
+    hints = [*too_few(parameters, concurrency(region)), *unnamed(parameters)]
+    return Plan(stack, caller.meta.region_name, account, folder.resolve(), sam, parameters, hints)
 
 
 def _parameters(given: Sequence[str]) -> dict[str, str]:
@@ -92,8 +103,11 @@ def _parameters(given: Sequence[str]) -> dict[str, str]:
     if found.get("TelegramBotToken") and not found.get("TelegramWebhookSecret"):
         fix = "Set it to 16 to 256 of A-Z a-z 0-9 _ -, `openssl rand -hex 32` say."
         raise Invalid("TELEGRAM_WEBHOOK_SECRET is not set, and there is a bot.", fix=fix)
-    if found.get("TelegramBotToken"):
-        found.setdefault("TelegramBotId", found["TelegramBotToken"].partition(":")[0])
+    if token := found.get("TelegramBotToken"):
+        if token.startswith(REFERENCE) and "TelegramBotId" not in found:
+            fix = "Pass --parameter TelegramBotId=NUMBER, what stands before the colon of the token."
+            raise Invalid("the token of the bot is a reference, and TelegramBotId is not given.", fix=fix)
+        found.setdefault("TelegramBotId", token.partition(":")[0])
     return found
 
 

@@ -69,6 +69,7 @@ def use_of_stack(stack: str, region: str | None, days: float, use: Use) -> Use:
         architecture=about.get("Architectures", [use.architecture])[0],
         front_door="http-api" if "Api" in found else "function-url",
         object_class="express" if "ExpressBucket" in found else "standard",
+        isolation="per-tenant" if "DispatcherFunction" in found else "shared",
         write_units=units["Write"] / turns,
         read_units=units["Read"] / turns,
         queue_calls=sum(gauge.total("AWS/SQS", name, QueueName=queue_name) for name in called) / turns,

@@ -11,13 +11,12 @@ KEYS = {"pk": "HASH", "sk": "RANGE"}
 
 
 def table_definition(name: str) -> Mapping[str, Any]:
-    """As DynamoDB takes it: keys `pk` and `sk`, both strings, paid by request, encrypted."""
+    """As DynamoDB takes it: keys `pk` and `sk`, both strings, paid by request. It encrypts every table by itself."""
     return {
         "TableName": name,
         "KeySchema": [{"AttributeName": key, "KeyType": kind} for key, kind in KEYS.items()],
         "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key in KEYS],
         "BillingMode": "PAY_PER_REQUEST",
-        "SSESpecification": {"Enabled": True},
     }
 
 

@@ -25,7 +25,8 @@ def aws_deploy(
     """Make the deployment on AWS, or change it.
 
     Secrets come from the environment: WEBHOOK_SECRET, TELEGRAM_BOT_TOKEN, TELEGRAM_WEBHOOK_SECRET,
-    SDK_CLIENT_AUTH_TOKEN, BEDROCK_ACCESS_KEY_ID, BEDROCK_SECRET_ACCESS_KEY. Nothing is done without --yes.
+    SDK_CLIENT_AUTH_TOKEN, SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN, BEDROCK_ACCESS_KEY_ID, BEDROCK_SECRET_ACCESS_KEY.
+    Nothing is done without --yes.
     """
     from outlive.entrypoints.aws_stack.deploying import carry_out, plan
     from outlive.entrypoints.aws_stack.stack import outputs
@@ -33,6 +34,8 @@ def aws_deploy(
 
     found = plan(stack, region, folder, parameter or [])
     about = {"stack": found.stack, "account": found.account, "region": found.region}
+    for hint in found.hints:
+        say(hint)
     if not yes:
         fields = about | found.shown()
         print_json(about | {"done": False, "parameters": found.shown()}) if json else print_fields(fields)

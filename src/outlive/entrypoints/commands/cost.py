@@ -35,6 +35,13 @@ class ObjectClass(StrEnum):
     EXPRESS = "express"
 
 
+class Isolation(StrEnum):
+    """Of tenants."""
+
+    SHARED = "shared"
+    PER_TENANT = "per-tenant"
+
+
 def cost(
     *,
     turns: Annotated[float, typer.Option(min=0, help="Turns a day.")] = 500,
@@ -43,6 +50,7 @@ def cost(
     architecture: Annotated[Architecture, typer.Option(help="Of the agent function.")] = Architecture.ARM,
     front_door: Annotated[FrontDoor, typer.Option(help="What answers the webhook.")] = FrontDoor.HTTP_API,
     object_class: Annotated[ObjectClass, typer.Option(help="Of the bucket.")] = ObjectClass.STANDARD,
+    isolation: Annotated[Isolation, typer.Option(help="Of tenants; per-tenant has a dispatcher.")] = Isolation.SHARED,
     puts: Annotated[float, typer.Option(min=0, help="Object writes per turn; one, and one per flush window.")] = 10,
     stored: Annotated[float, typer.Option(min=0, help="Gigabytes kept.")] = 1,
     stack: Annotated[str | None, typer.Option(help="Take what CloudWatch counted of it.", show_default=False)] = None,
@@ -72,6 +80,7 @@ def cost(
         architecture=architecture.value,
         front_door=front_door.value,
         object_class=object_class.value,
+        isolation=isolation.value,
         puts=puts,
         stored_gb=stored,
     )
