@@ -57,6 +57,11 @@ class Tally:
             case "died" if not event["full"]:
                 self.errors["died: " + str(event["error"])] += 1
 
+    def progress(self) -> str:
+        """How far a run is."""
+        kills = self.faults["SIGKILL"]
+        return f"{kills:>6,} kills, {len(self.sent):,} messages, {len(self.done):,} turns, {self.calls:,} model calls"
+
     def check(self, lines: dict[str, list[LedgerLine]], transcripts: dict[str, bytes]) -> None:
         """Compare what was accepted with what is stored."""
         told = [line.message_id for session in lines.values() for line in session]

@@ -12,7 +12,7 @@ import pytest
 from outlive.testing.simulation.campaigns import Figures, run_campaign, table
 from outlive.testing.simulation.histories import run_history
 from outlive.testing.simulation.mutations import MUTATIONS
-from outlive.testing.simulation.scenarios import CALL_FAULTS, DISTURBANCES, OPERATIONS, make_scenario
+from outlive.testing.simulation.scenarios import CALL_FAULTS, DISTURBANCES, OPERATIONS, UNHEARD, make_scenario
 from outlive.testing.simulation.shrink import shrink
 
 SEEDS = 80
@@ -47,7 +47,7 @@ def test_fresh_histories_break_no_promise() -> None:
 
 def test_the_fixed_histories_meet_every_fault(figures) -> None:
     """Every kind of call fault, disturbance and operator's deed happens in them, and the table of figures names it."""
-    wanted = {*CALL_FAULTS, *DISTURBANCES, *(f"operator: {each}" for each in OPERATIONS)}
+    wanted = {*CALL_FAULTS, *DISTURBANCES, UNHEARD, *(f"operator: {each}" for each in OPERATIONS)}
     assert wanted <= figures.faults.keys()
     assert all(kind in table(figures) for kind in wanted)
 
