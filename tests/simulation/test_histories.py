@@ -16,6 +16,8 @@ from outlive.testing.simulation.scenarios import CALL_FAULTS, DISTURBANCES, OPER
 from outlive.testing.simulation.shrink import shrink
 
 SEEDS = 80
+FOUND = (7_006_569,)
+"""Histories that broke a promise once: a clock an hour wrong, and a repeat that was sent in the second of its turn."""
 TRACE = "from outlive.testing.simulation.__main__ import main; import sys; sys.exit(main(['--replay', '7']))"
 
 
@@ -43,6 +45,12 @@ def test_fresh_histories_break_no_promise() -> None:
     """Histories that nobody has chosen break no promise either; a seed that does is named."""
     start = SystemRandom().randrange(1 << 40)
     assert run_campaign(range(start, start + SEEDS // 2)).failed == []
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_was_found_once_stays_mended(seed) -> None:
+    """A history that has broken a promise breaks none any more."""
+    assert run_history(make_scenario(seed)).violation is None
 
 
 def test_the_fixed_histories_meet_every_fault(figures) -> None:
