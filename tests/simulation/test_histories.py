@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from random import SystemRandom
 
 import pytest
 
+from outlive.testing.simulation.__main__ import main
 from outlive.testing.simulation.campaigns import Figures, run_campaign, table
 from outlive.testing.simulation.histories import run_history
 from outlive.testing.simulation.mutations import MUTATIONS
@@ -76,6 +79,15 @@ def test_a_seed_gives_the_same_history_in_another_process(hash_seed) -> None:
     )
     assert f"trace {run_history(make_scenario(7)).trace}" in done.stdout
     assert done.returncode == 0
+
+
+def test_the_figures_are_a_document(tmp_path, capsys) -> None:
+    """`--json` writes the figures that the table prints, the faults by their kind."""
+    assert main(["--seeds", "4", "--jobs", "1", "--json", str(tmp_path / "f")]) == 0
+    told = json.loads((tmp_path / "f").read_text())
+    assert told["histories"] == 4
+    kind, count = next(iter(told["faults"].items()))
+    assert re.search(rf"{kind} +{count}\b", capsys.readouterr().out)
 
 
 def test_a_failing_history_is_shrunk() -> None:
