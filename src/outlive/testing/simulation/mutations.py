@@ -311,7 +311,7 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation("an unanswered commit counts as done", 45, _unanswered_commit_is_done),
     Mutation("an unanswered commit is not read back", 46, _no_read_back),
     Mutation("an own write that landed unseen is not recognised", 28, _landed_writes_not_known),
-    Mutation("a record made anew begins as the old one did", 1952, _made_anew_as_before),
+    Mutation("a record made anew begins as the old one did", 40, _made_anew_as_before),
     Mutation("an unanswered pack counts as stored", 90, _unanswered_pack_is_stored),
     Mutation("a pack's name is used twice", 0, _pack_name_reused),
     Mutation("packs are named by the clock", 12, _named_by_clock),

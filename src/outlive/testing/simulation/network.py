@@ -95,6 +95,8 @@ class Network:
             process.check_alive()
             raise _outage(name, "no way")
         kind, spice = weather.draw(process, name)
+        if weather.scenario.late_erasure and self._is_first_of_a_mapping(name, arguments):
+            kind, spice = "late", spice or 0.6
         try:
             result = await (call() if not kind else self._faulty(kind, spice, name, call))
         except OutliveError as error:
@@ -108,6 +110,12 @@ class Network:
             raise _outage(name, "cut off before the reply came")
         self._tell(name, arguments, "ok" if result is not None else "none", kind)
         return result
+
+    def _is_first_of_a_mapping(self, name: str, arguments: tuple[object, ...]) -> bool:
+        """Whether the process deletes a mapping for the first time; it does so again, having had no reply."""
+        is_so = name == "table.delete" and "/key/" in str(arguments[0]) and not self._process.has_deleted
+        self._process.has_deleted |= is_so
+        return is_so and not self._weather.fair
 
     def _cut_off(self) -> None:
         """The renewal that has just landed is not heard of for a while."""
