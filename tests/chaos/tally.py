@@ -102,7 +102,7 @@ class Tally:
 
     def table(self, name: str, seconds: float) -> str:
         """For people."""
-        faults = ", ".join(f"{times} {what}" for what, times in self.faults.most_common())
+        faults = ", ".join(f"{times} {what}" for what, times in self.faults.most_common() if times)
         rows = [f"| {label} | {self.counts[key]:,} |" for label, key in ROWS]
         head = [f"| {name}, {seconds:.0f} s | |", "|---|---|", f"| faults | {faults} |"]
         return "\n".join([*head, *rows])
