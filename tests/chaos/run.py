@@ -188,7 +188,8 @@ class Chaos:
 
     async def feed(self, app: App) -> None:
         """Each session has a message waiting; one in six is delivered twice, past the queue's own dedupe."""
-        waiting = {session for message, session in self.tally.sent.items() if message not in self.tally.done}
+        unanswered = self._open()
+        waiting = {session for message, session in self.tally.sent.items() if message in unanswered}
         for session in {f"s{n}" for n in range(SESSIONS)} - waiting:
             number = f"m-{len(self.tally.sent) + 1}"
             if await self._accepted(app, session, number, number):
@@ -215,6 +216,8 @@ class Chaos:
                 self.worker()
             await self.redrive(app)
             await asyncio.sleep(0.5)
+        if self.tally.sent.keys() - self.tally.done:  # what was not acknowledged comes once more
+            await asyncio.sleep(LEASE * 3)
 
     async def redrive(self, app: App) -> None:
         """An operator sends dead letters again, once in a while."""
@@ -228,7 +231,8 @@ class Chaos:
                 self.tally.redriven += 1
 
     def _open(self) -> set[str]:
-        return self.tally.sent.keys() - self.tally.done
+        """A worker that dies as soon as it has acknowledged cannot tell of its turn, but has told of its reply."""
+        return self.tally.sent.keys() - self.tally.done - self.tally.replies.keys()
 
 
 async def run_chaos(
