@@ -78,8 +78,8 @@ mutations: $(READY)  ## Prove that the simulation finds each deliberate fault in
 model: $(READY)  ## Check the model of lease and commit exhaustively (needs spin and gcc, and says how to get them)
 	$(BIN)/python scripts/check_model.py
 
-chaos: $(READY) $(SERVERS)/.ready  ## Kill workers 1,000 times on each kind of store and count (KILLS=n, FAMILY=sqlite|servers|aws, SEED=n)
-	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) $(addprefix --family ,$(FAMILY)) $(addprefix --seed ,$(SEED))
+chaos: $(READY) $(SERVERS)/.ready  ## Kill workers 1,000 times on each kind of store and count (KILLS=n, FAMILY=sqlite|servers|aws, SEED=n, LONGEST=seconds, MINUTES=n)
+	$(BIN)/python -m tests.chaos --kills $(or $(KILLS),1000) $(addprefix --family ,$(FAMILY)) $(addprefix --seed ,$(SEED)) $(addprefix --longest ,$(LONGEST)) $(addprefix --minutes ,$(MINUTES))
 
 soak: $(READY)  ## Ten minutes at 50 messages a second to 10,000 sessions (MINUTES=n, RATE=n, SESSIONS=n)
 	CHAOS_PACE=0.002 $(BIN)/python -m tests.chaos.soak --minutes $(or $(MINUTES),10) --rate $(or $(RATE),50) --sessions $(or $(SESSIONS),10000)

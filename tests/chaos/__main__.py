@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import random
 import sys
 import tempfile
@@ -21,6 +22,7 @@ def main() -> int:
     asked.add_argument("--kills", type=int, default=1000, help="of each family")
     asked.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 10**9))
     asked.add_argument("--longest", type=float, default=0.3, help="seconds between two kills at most")
+    asked.add_argument("--minutes", type=float, default=math.inf, help="of kills at most, however few they were")
     given = asked.parse_args()
     failed = [name for name in given.family or FAMILIES if _run(name, given)]
     return 1 if failed else 0
@@ -31,7 +33,8 @@ def _run(name: str, given: argparse.Namespace) -> bool:
     with tempfile.TemporaryDirectory(prefix="outlive-chaos-", ignore_cleanup_errors=True) as folder:
         family, began = FAMILIES[name](Path(folder)), time.monotonic()
         try:
-            tally = asyncio.run(run_chaos(family, Path(folder), given.seed, given.kills, longest=given.longest))
+            limits = {"longest": given.longest, "seconds": given.minutes * 60}
+            tally = asyncio.run(run_chaos(family, Path(folder), given.seed, given.kills, **limits))
         finally:
             family.close()
         print(f"\n{tally.table(f'{name}, seed {given.seed}', time.monotonic() - began)}\n")

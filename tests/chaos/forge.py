@@ -7,6 +7,7 @@ are short enough that a pipe keeps them whole, and what was written before a SIG
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import os
 import random
@@ -59,6 +60,12 @@ class TellingChannel:
         raise FileNotFoundError(file.name)
 
 
+OPENED_LATER = (
+    *("outlive.postgres.table", "outlive.postgres.queue", "outlive.redis.hot_cache", "outlive.redis.broadcast"),
+    *("outlive.aws.table", "outlive.aws.queue"),
+)
+"""What a worker loads with its stores: loaded before it is forked, or most kills would hit an import."""
+
 PACE = float(os.environ.get("CHAOS_PACE", "0.02"))
 
 
@@ -102,6 +109,8 @@ def child(order: dict[str, Any]) -> None:
 
 def main() -> None:
     """A worker for each line."""
+    for module in OPENED_LATER:
+        importlib.import_module(module)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are reaped at once
     for line in sys.stdin:
         pid = os.fork()

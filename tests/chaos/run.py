@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import random
 import signal
@@ -54,6 +55,7 @@ class Chaos:
     forked: int = 0
     _forge: subprocess.Popen[str] | None = None
     _reader: threading.Thread | None = None
+    _look_again: float = 0.0
 
     def start(self) -> None:
         """The forge, and a thread that reads what its workers tell."""
@@ -186,7 +188,8 @@ class Chaos:
 
     async def feed(self, app: App) -> None:
         """Each session has a message waiting; one in six is delivered twice, past the queue's own dedupe."""
-        waiting = {session for message, session in self.tally.sent.items() if message not in self.tally.done}
+        unanswered = self._open()
+        waiting = {session for message, session in self.tally.sent.items() if message in unanswered}
         for session in {f"s{n}" for n in range(SESSIONS)} - waiting:
             number = f"m-{len(self.tally.sent) + 1}"
             if await self._accepted(app, session, number, number):
@@ -211,34 +214,47 @@ class Chaos:
             self._bury()
             for _ in range(self._missing()):
                 self.worker()
-            with suppress(Unavailable):
-                await self._redrive(app)
+            await self.redrive(app)
             await asyncio.sleep(0.5)
+        if self.tally.sent.keys() - self.tally.done:  # what was not acknowledged comes once more
+            await asyncio.sleep(LEASE * 3)
 
-    async def _redrive(self, app: App) -> None:
-        for letter in await app.engine.queue.dead_letters():
-            with suppress(NotFound):
-                await app.engine.queue.redrive(letter.id)
-            self.tally.redriven += 1
+    async def redrive(self, app: App) -> None:
+        """An operator sends dead letters again, once in a while."""
+        if time.monotonic() < self._look_again:
+            return
+        self._look_again = time.monotonic() + 1.0
+        with suppress(Unavailable):
+            for letter in await app.engine.queue.dead_letters():
+                with suppress(NotFound):
+                    await app.engine.queue.redrive(letter.id)
+                self.tally.redriven += 1
 
     def _open(self) -> set[str]:
-        return self.tally.sent.keys() - self.tally.done
+        """A worker that dies as soon as it has acknowledged cannot tell of its turn, but has told of its reply."""
+        return self.tally.sent.keys() - self.tally.done - self.tally.replies.keys()
 
 
-async def run_chaos(family: Family, base: Path, seed: int, kills: int, *, longest: float = 0.3) -> Tally:
-    """The whole run; the tally says what was found."""
+async def run_chaos(
+    family: Family, base: Path, seed: int, kills: int, *, longest: float = 0.3, seconds: float = math.inf
+) -> Tally:
+    """The whole run, `seconds` of kills at most; the tally says what was found."""
     chaos = Chaos(family, base, random.Random(seed), longest)
     os.environ.update(family.settings)
     chaos.start()
     try:
         async with open_at_rest(load_settings()) as app:
-            while chaos.tally.faults["SIGKILL"] < kills:
+            until = time.monotonic() + seconds
+            while chaos.tally.faults["SIGKILL"] < kills and time.monotonic() < until:
                 await chaos.feed(app)
+                await chaos.redrive(app)  # or in the end all messages are dead letters, and idle workers are killed
                 hit = await chaos.kill()
                 await asyncio.sleep(chaos.moments.uniform(0.01, longest))
                 # In step with the kills: while servers and workers start, nothing is there to be disturbed.
                 if hit and (fault := chaos.more()):
                     await fault()
+                if hit and not chaos.tally.faults["SIGKILL"] % 50:
+                    print(chaos.tally.progress(), file=sys.stderr, flush=True)
             await asyncio.sleep(LEASE * 2)
             await chaos.finish(app)
             chaos.tally.check(*await _stored(app, set(chaos.tally.sent.values())))

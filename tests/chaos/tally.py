@@ -57,6 +57,11 @@ class Tally:
             case "died" if not event["full"]:
                 self.errors["died: " + str(event["error"])] += 1
 
+    def progress(self) -> str:
+        """How far a run is."""
+        kills = self.faults["SIGKILL"]
+        return f"{kills:>6,} kills, {len(self.sent):,} messages, {len(self.done):,} turns, {self.calls:,} model calls"
+
     def check(self, lines: dict[str, list[LedgerLine]], transcripts: dict[str, bytes]) -> None:
         """Compare what was accepted with what is stored."""
         told = [line.message_id for session in lines.values() for line in session]
@@ -97,7 +102,7 @@ class Tally:
 
     def table(self, name: str, seconds: float) -> str:
         """For people."""
-        faults = ", ".join(f"{times} {what}" for what, times in self.faults.most_common())
+        faults = ", ".join(f"{times} {what}" for what, times in self.faults.most_common() if times)
         rows = [f"| {label} | {self.counts[key]:,} |" for label, key in ROWS]
         head = [f"| {name}, {seconds:.0f} s | |", "|---|---|", f"| faults | {faults} |"]
         return "\n".join([*head, *rows])

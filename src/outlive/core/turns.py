@@ -49,7 +49,8 @@ def look_up(head: Head, message_id: str, sent_at: float) -> New | Known | Unsure
     for answered in reversed(head.answered):
         if answered.digest == digest:
             return Known(answered)
-    if head.answered_until and sent_at < head.answered_until + CLOCK_MARGIN:
+    # `answered_until` has lost its fraction of a second: without the 1 the margin was that much too small
+    if head.answered_until and sent_at < head.answered_until + 1 + CLOCK_MARGIN:
         return Unsure()
     return New()
 

@@ -334,13 +334,17 @@ async def _ended(running: asyncio.Task[TurnDone], asked: _Asked, halt: Halt) -> 
         if running.done():
             return running.result()
         if losing.done() or expiring.done():
-            raise halt.failure if halt.failure and not lost.is_set() else LeaseLost
+            raise halt.failure if halt.failure and not lost.is_set() else _passed_on(asked.lease)
         return None
     finally:
         for task in (running, losing, expiring, leaving):
             task.cancel()
         with suppress(asyncio.CancelledError, OutliveError):
             await running
+
+
+def _passed_on(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"session {lease.head.session_id} has passed to another worker; nothing of this turn was written.")
 
 
 async def _events(turn: TurnOnDisk, allowed: Admitted, asked: _Asked, *, continuing: bool) -> TurnDone:

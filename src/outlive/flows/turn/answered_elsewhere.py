@@ -23,7 +23,7 @@ def may_be_elsewhere(lease: Lease, inbound: Inbound) -> list[SessionId]:
     cannot.
     """
     former = reversed(lease.former)
-    return [each.session_id for each in former if inbound.sent_at < (each.closed_at or 0.0) + CLOCK_MARGIN]
+    return [each.session_id for each in former if inbound.sent_at <= (each.closed_at or 0.0) + CLOCK_MARGIN]
 
 
 async def answered_elsewhere(engine: Engine, stores: TenantStores, lease: Lease, inbound: Inbound) -> LedgerLine | None:

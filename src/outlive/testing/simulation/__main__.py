@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from random import SystemRandom
 
 from outlive.testing.simulation.campaigns import Figures, run_campaign, table
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     _say(f"\nseeds {start} to {start + given.seeds - 1}\n{table(figures)}")
     if given.json:
         with open(given.json, "w") as file:
-            json.dump(asdict(figures), file, indent=1)
+            json.dump(figures.as_document(), file, indent=1)
     for seed, check, _ in figures.failed[:SHOWN]:
         _say(f"\nseed {seed} breaks: {check}\n{_shrunk(seed)}")
     return 1 if figures.failed else 0

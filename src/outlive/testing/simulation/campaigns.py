@@ -6,7 +6,7 @@ import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from outlive.testing.simulation.histories import History, run_history
 from outlive.testing.simulation.scenarios import make_scenario
@@ -38,6 +38,10 @@ class Figures:
         self.faults += history.faults
         if history.violation:
             self.failed.append((history.scenario.seed, history.violation.check, history.violation.detail))
+
+    def as_document(self) -> dict[str, object]:
+        """For JSON; `asdict` alone would make a Counter count its own pairs."""
+        return asdict(replace(self, faults=Counter())) | {"faults": dict(self.faults)}
 
     def join(self, other: Figures) -> None:
         """Count another campaign's."""

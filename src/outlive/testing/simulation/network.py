@@ -13,9 +13,10 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 
 from outlive.errors import AgentFailed, OutliveError, Unavailable
+from outlive.protocols import At, Hold
 from outlive.testing.faults import Crash
 from outlive.testing.simulation.processes import CURRENT, Process
-from outlive.testing.simulation.scenarios import Scenario
+from outlive.testing.simulation.scenarios import UNHEARD, Scenario
 
 T = TypeVar("T")
 
@@ -94,6 +95,8 @@ class Network:
             process.check_alive()
             raise _outage(name, "no way")
         kind, spice = weather.draw(process, name)
+        if weather.scenario.late_erasure and self._is_first_of_a_mapping(name, arguments):
+            kind, spice = "late", spice or 0.6
         try:
             result = await (call() if not kind else self._faulty(kind, spice, name, call))
         except OutliveError as error:
@@ -101,10 +104,27 @@ class Network:
             process.check_alive()
             raise
         process.check_alive()
+        if process.unheard and _is_renewal(arguments):
+            self._cut_off()
         if not is_local and self._is_cut_off():
             raise _outage(name, "cut off before the reply came")
         self._tell(name, arguments, "ok" if result is not None else "none", kind)
         return result
+
+    def _is_first_of_a_mapping(self, name: str, arguments: tuple[object, ...]) -> bool:
+        """Whether the process deletes a mapping for the first time; it does so again, having had no reply."""
+        is_so = name == "table.delete" and "/key/" in str(arguments[0]) and not self._process.has_deleted
+        self._process.has_deleted |= is_so
+        return is_so and not self._weather.fair
+
+    def _cut_off(self) -> None:
+        """The renewal that has just landed is not heard of for a while."""
+        process, weather = self._process, self._weather
+        if not weather.fair:
+            weather.kinds[UNHEARD] += 1
+            process.cut_off_until = asyncio.get_running_loop().time() + process.unheard
+            process.is_deaf = False
+        process.unheard = 0.0
 
     def _is_cut_off(self) -> bool:
         until = self._process.cut_off_until
@@ -157,6 +177,11 @@ class Network:
 
         context.run(CURRENT.set, None)
         asyncio.get_running_loop().create_task(arrive(), context=context)
+
+
+def _is_renewal(arguments: tuple[object, ...]) -> bool:
+    """A write over a record that keeps its lease: the one that makes it expects none."""
+    return {At, Hold} <= {type(each) for each in arguments}
 
 
 @cache

@@ -27,6 +27,10 @@ class Process:
     """By the loop's time: until then no server answers it."""
     is_deaf: bool = False
     """While it is cut off: what it sends arrives, and no reply comes back."""
+    unheard: float = 0.0
+    """Seconds it will be cut off for once its next renewal of a lease has landed; 0 for not at all."""
+    has_deleted: bool = False
+    """A mapping, once at least."""
     calls: dict[str, int] = field(default_factory=dict)
     """Awaited calls so far, by name."""
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)

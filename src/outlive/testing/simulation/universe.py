@@ -33,7 +33,7 @@ from outlive.testing.simulation.disks import Disk, SimulatedWorkspaces
 from outlive.testing.simulation.monitor import Monitor
 from outlive.testing.simulation.network import Network, Weather
 from outlive.testing.simulation.processes import CURRENT, Loss, Process
-from outlive.testing.simulation.scenarios import LEASE, Disturbance, Scenario, Sending, WorkerPlan
+from outlive.testing.simulation.scenarios import LEASE, UNHEARD, Disturbance, Scenario, Sending, WorkerPlan
 from outlive.testing.simulation.servers import (
     LyingCache,
     Servers,
@@ -186,6 +186,9 @@ class Universe:
         """Have it befall its worker, and be over in the end."""
         await asyncio.sleep(disturbance.at)
         process, now = self.workers[disturbance.worker], asyncio.get_running_loop().time()
+        if disturbance.what == UNHEARD:
+            process.unheard = disturbance.seconds
+            return
         self.weather.kinds[disturbance.what] += 1
         self.weather.note(f"{process.name} meets {disturbance.what} for {disturbance.seconds}")
         match disturbance.what:
