@@ -15,6 +15,7 @@ export interface Approval {
   tool: string;
   summary: string;
   rule: string;
+  message_id: string;
   sender: string;
   asked_at: number;
   expires_at: number;
@@ -55,7 +56,8 @@ export interface SessionDetail {
   stored_packs: number;
   stored_bytes: number;
   lifted_rules: string[];
-  undelivered: { reason?: string }[];
+  outbox: { message_id: string; turn: number; since: number }[];
+  undelivered: { message_id: string; turn: number; at: number; error: string }[];
   keys: string[];
   interrupted: { message_id: string; text: string; complete: boolean }[];
 }

@@ -5,7 +5,15 @@ import { useEffect, useState } from "preact/hooks";
 export type Route = string[];
 
 function current(): Route {
-  return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decodeURIComponent);
+  return location.hash.replace(/^#\/?/, "").split("/").filter(Boolean).map(decoded);
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // typed by hand
+  }
 }
 
 export function link(...parts: string[]): string {

@@ -101,10 +101,12 @@ def test_a_conversation_is_read(window, served) -> None:
 
 
 def test_a_tool_call_is_allowed(window, served) -> None:
-    """A call that waits is shown with its question; allowed, it runs, and the turn's result says so."""
+    """A call that waits is shown whole with its question; allowed, it runs, and the turn's result says so."""
     page = window.page
     window.open("approvals")
     expect(page.locator(".approval pre")).to_have_text("touch plan.md")
+    page.get_by_text("The whole call").click()
+    expect(page.locator(".approval details pre")).to_contain_text('"command": "touch plan.md"')
     page.get_by_role("link", name="api:asks:default").click()
     page.get_by_role("button", name="Allow once").click()
     expect(page.locator(".turn").nth(1)).to_contain_text("The plan is there.")
@@ -227,7 +229,7 @@ def test_a_user_is_exported_and_erased(window, served) -> None:
     assert download.value.suggested_filename == "user-mallory.tar.zst"
     page.get_by_role("button", name="Erase the user").click()
     page.get_by_role("dialog").get_by_role("button", name="Erase").click()
-    expect(page.locator(".done")).to_contain_text("1 session erased, nothing is left.")
+    expect(page.locator(".receipt")).to_contain_text("1 session erased, nothing is left.")
     assert served.ask("GET", "/v1/sessions?user=mallory")["sessions"] == []
 
 

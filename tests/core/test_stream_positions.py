@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from outlive.core.keys import SessionId
 from outlive.core.live import LiveState, LiveTool, advanced
-from outlive.core.stream_positions import Position, TextNews, news_of, parse_position
+from outlive.core.stream_positions import AskedNews, Position, TextNews, news_of, parse_position
 from outlive.errors import Invalid
 from outlive.protocols import TextPart, ToolFinished, ToolStarted
 
@@ -48,6 +48,14 @@ def test_a_reader_that_comes_back_misses_nothing(events, at) -> None:
     before, position = read(states[: at + 1])
     rest, _ = read(states[at + 1 :][-1:], position)
     assert before + rest == states[-1].text
+
+
+def test_who_comes_later_is_told_the_question_first() -> None:
+    """The first news of a message's turn is the message itself, and it comes once."""
+    state = replace(START, asked="What is it?", text="It is", revision=1)
+    (question, behind), (text, last) = news_of(state, Position())
+    assert (question, text) == (AskedNews("What is it?"), TextNews("It is", append=False))
+    assert news_of(state, behind) == [(text, last)]
 
 
 @given(st.lists(EVENTS))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from outlive.core.keys import SessionId, session_key
 from outlive.core.live import LiveState
+from outlive.core.messages import decode_inbound
 from outlive.core.stream_positions import TextNews
+from outlive.errors import AgentFailed
 from outlive.flows.delivery.follow_session import Live, follow_session
+from outlive.flows.run_turn import run_turn
 from outlive.protocols import TextPart, TurnDone
 from outlive.testing.instant_agent import InstantAgent
 from tests.http_api.conftest import TOKEN, events_of, served
@@ -157,6 +160,30 @@ async def test_a_slow_reader_costs_one_state(api) -> None:
         told = await anext(happenings)
     assert told is not None
     assert told[0] == Live("m1", TextNews("x" * 500, append=False))
+
+
+class Broken(InstantAgent):
+    """Begins to speak, and fails."""
+
+    async def run(self, turn):
+        """One turn."""
+        yield TextPart("Well")
+        raise AgentFailed("no model.")
+
+
+async def test_a_message_that_dies_is_told_to_whoever_looks(tmp_path) -> None:
+    """Who comes to a session whose message was given up is told what was asked, and that it is a dead letter."""
+    async with served(tmp_path, Broken(), workers=0) as api:
+        await api.ok("POST", "/v1/sessions/ada/messages?wait=0", {"text": "hello"})
+        engine = api.app.engine
+        while delivery := await engine.queue.receive(visibility=30, wait=0):
+            with suppress(AgentFailed):
+                await run_turn(engine, decode_inbound(delivery.message.body))
+            await engine.queue.give_back(delivery, delay=0, reason="no model")
+        asyncio.get_running_loop().call_later(0.5, api.http._transport.app.state.api.closing.set)
+        found = events_of((await api("GET", "/v1/sessions/ada/events")).text)
+        assert [name for _, name, _ in found] == ["asked", "text", "retry", "error"]
+        assert (found[0][2]["text"], found[-1][2]["message_id"]) == ("hello", found[0][2]["message_id"])
 
 
 async def test_an_id_that_is_none_is_refused(api) -> None:

@@ -49,6 +49,14 @@ def test_every_alarm_names_metrics_that_exist(rule) -> None:
     assert rule["annotations"]["summary"].endswith(".")
 
 
+def test_the_first_event_of_a_labelled_counter_is_an_alarm() -> None:
+    """Where one event is enough for an alarm, it fires for a series that has only just begun as well."""
+    alone = [rule["expr"] for rule in RULES if re.search(r"increase\(.*> 0", rule["expr"])]
+    counters = [re.search(r"increase\((\w+)", expression)[1] for expression in alone]
+    assert all(SERIES[name].labels for name in counters)
+    assert all(f"({name} unless {name} offset" in each for name, each in zip(counters, alone, strict=True))
+
+
 @pytest.mark.parametrize("title", PANELS)
 def test_every_panel_shows_metrics_that_exist(title) -> None:
     """Each of the panel's expressions uses series and labels of the definition."""

@@ -9,6 +9,7 @@ import { Composer } from "../parts/composer";
 import { Live, type LiveTurn, advanced } from "../parts/live";
 import { Steps } from "../parts/steps";
 import { Turn } from "../parts/turn";
+import { link } from "../route";
 import { follow, type Happening } from "../stream";
 
 /** Turns that are shown, or not, together. */
@@ -16,6 +17,11 @@ const PAGE = 20;
 /** Turns that are asked for at once on the way back. */
 const OLDER = 100;
 const TURN_HEIGHT = 260;
+
+interface Sent {
+  id: string;
+  text: string;
+}
 
 interface Props {
   session: string;
@@ -30,11 +36,14 @@ interface Props {
 export function Conversation({ session, line, me, isThere, onArrived, onChange }: Props) {
   const { pages, newest, earlier, before, older, refresh, error } = useTurns(session, isThere);
   const [live, setLive] = useState<LiveTurn | null>(null);
-  const [sent, setSent] = useState<{ id: string; text: string }[]>([]);
+  const [sent, setSent] = useState<Sent[]>([]);
+  const [dead, setDead] = useState<(Sent & { why: ApiError })[]>([]);
   const [fault, setFault] = useState<Error>();
   const [connected, setConnected] = useState(true);
   const scroller = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const shown = useRef({ sent, live });
+  shown.current = { sent, live };
   const changed = useRef(onChange);
   changed.current = onChange;
 
@@ -44,15 +53,23 @@ export function Conversation({ session, line, me, isThere, onArrived, onChange }
       onArrived();
       if (happening.name === "result") {
         const result: Result = happening.data;
-        setSent((now) => now.filter((each) => each.id !== result.message_id && !result.joined.includes(each.id)));
+        const waits = (each: Sent) => each.id !== result.message_id && !result.joined.includes(each.id);
+        setSent((now) => now.filter(waits));
+        setDead((now) => now.filter(waits));
         void refresh(result).then(() => setLive(null));
         changed.current();
       } else if (happening.name === "error") {
+        const { message_id: id, type, message, fix } = happening.data;
+        const why = new ApiError(502, type, message, fix);
+        if (!id) return setFault(why);
+        const { sent, live } = shown.current;
+        const text = sent.find((each) => each.id === id)?.text ?? (live?.id === id ? live!.asked : "");
         setLive(null);
-        setSent([]);
-        setFault(new ApiError(502, happening.data.type, happening.data.message, happening.data.fix));
+        setSent((now) => now.filter((each) => each.id !== id));
+        setDead((now) => [...now.filter((each) => each.id !== id), { id, text, why }]);
       } else {
         setFault(undefined);
+        setDead((now) => now.filter((each) => each.id !== happening.data.message_id));
         setLive((now) => advanced(now, happening));
       }
     };
@@ -62,7 +79,7 @@ export function Conversation({ session, line, me, isThere, onArrived, onChange }
 
   useLayoutEffect(() => {
     if (atEnd.current) scroller.current!.scrollTop = scroller.current!.scrollHeight;
-  }, [pages, newest, live, sent, line?.approval?.id]);
+  }, [pages, newest, live, sent, dead, line?.approval?.id]);
 
   const loadOlder = useCallback(async () => {
     const box = scroller.current!;
@@ -94,6 +111,14 @@ export function Conversation({ session, line, me, isThere, onArrived, onChange }
           </Chunk>
         ))}
         {newest.map((story) => <Turn key={story.result.turn} story={story} session={session} />)}
+        {dead.map((each) => (
+          <div key={each.id}>
+            {each.text && <Said text={each.text} waits={false} />}
+            <Problem error={each.why} />
+            <p class="hint end"><a href={link("queue")}>To the dead letters</a></p>
+          </div>
+        ))}
+        {live?.asked && !sent.some((each) => each.id === live.id) && <Said text={live.asked} waits={false} />}
         {sent.map((each) => <Said key={each.id} text={each.text} waits={live?.id !== each.id} />)}
         {live && <Live turn={live} />}
         {line?.approval && !running && <ApprovalCard approval={line.approval} session={session} me={me} onAnswered={onChange} />}

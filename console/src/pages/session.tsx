@@ -1,7 +1,7 @@
 /** One session: its head, and a page for each side of it. */
 
 import { useEffect, useState } from "preact/hooks";
-import { may, of, send, type Me, type SessionDetail } from "../api";
+import { ApiError, may, of, send, type Me, type SessionDetail } from "../api";
 import { useAsked } from "../ask";
 import { bytes, money, plural, shortKey } from "../format";
 import { Act, Badge, Confirm, Numbers, Problem, Time } from "../parts/basics";
@@ -21,10 +21,12 @@ export function SessionPage({ session, tab, me, onAnswered }: { session: string;
   const [isThere, setThere] = useState(!awaited.has(session));
   const { data, error, again } = useAsked<SessionDetail>(isThere ? of(session) : null, 5_000);
   const line = data?.line;
+  const isUnknown = !data && error instanceof ApiError && error.status === 404;
   const title = line?.title || session;
   useEffect(() => {
     document.title = `${title} · outlive`;
   }, [title]);
+  useEffect(() => document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" }), [tab]);
   const arrived = () => {
     awaited.delete(session);
     setThere(true);
@@ -44,7 +46,7 @@ export function SessionPage({ session, tab, me, onAnswered }: { session: string;
               {line.held_until !== null && <Badge kind="running">running</Badge>}
               {line.approval && <Badge kind="waiting">asks</Badge>}
             </>
-          ) : <span>{isThere ? "…" : "The first message is on its way."}</span>}
+          ) : <span>{isUnknown ? "There is no such session." : isThere ? "…" : "The first message is on its way."}</span>}
         </p>
         <nav class="tabs" aria-label="Of this session">
           {TABS.map(([name, shown]) => (
@@ -53,12 +55,14 @@ export function SessionPage({ session, tab, me, onAnswered }: { session: string;
         </nav>
       </header>
       <Problem error={data ? undefined : error} />
+      {!isUnknown && <>
       {tab === "conversation" && <Conversation session={session} line={line} me={me} isThere={isThere} onArrived={arrived} onChange={() => { again(); onAnswered(); }} />}
       {tab === "trace" && <TracePage session={session} />}
       {tab === "state" && <StatePage session={session} />}
       {tab === "versions" && <VersionsPage session={session} me={me} onChange={again} />}
       {tab === "cost" && <SessionCost session={session} />}
       {tab === "about" && data && <About of={data} me={me} />}
+      </>}
     </section>
   );
 }
@@ -85,7 +89,15 @@ function About({ of: detail, me }: { of: SessionDetail; me: Me }) {
           <tr><th scope="row">Expires</th><td>{new Date(line.expires_at * 1000).toLocaleString("en")}</td></tr>
           <tr><th scope="row">Region</th><td>{line.region}; last active in {line.last_active_region}</td></tr>
           <tr><th scope="row">No longer asks for</th><td>{detail.lifted_rules.join(", ") || "–"}</td></tr>
-          <tr><th scope="row">Undelivered replies</th><td>{detail.undelivered.length}</td></tr>
+          <tr><th scope="row">Held until</th><td>{line.held_until === null ? "–" : <Time at={line.held_until} />}</td></tr>
+          <tr><th scope="row">Replies on their way</th><td>
+            {detail.outbox.map((each) => <div key={each.message_id}>turn {each.turn}, since <Time at={each.since} /></div>)}
+            {detail.outbox.length === 0 && "–"}
+          </td></tr>
+          <tr><th scope="row">Undelivered replies</th><td>
+            {detail.undelivered.map((each) => <div key={each.message_id}>turn {each.turn}, <Time at={each.at} />: {each.error}</div>)}
+            {detail.undelivered.length === 0 && "–"}
+          </td></tr>
           <tr><th scope="row">Cut-off turns</th><td>{detail.interrupted.map((each) => each.text).join(", ") || "–"}</td></tr>
         </tbody>
       </table>

@@ -1,8 +1,10 @@
 /** A tool call that waits for a person, and the three answers to it. */
 
 import { useState } from "preact/hooks";
-import { may, of, send, type Approval, type Me } from "../api";
-import { Act, Time } from "./basics";
+import { get, may, of, send, type Approval, type Me, type Step, type Transcript } from "../api";
+import { exact } from "../format";
+import { Act, Problem, Time } from "./basics";
+import { readable } from "./steps";
 
 export function ApprovalCard({ approval, session, me, onAnswered }: {
   approval: Approval;
@@ -19,9 +21,10 @@ export function ApprovalCard({ approval, session, me, onAnswered }: {
   return (
     <div class="approval" role="group" aria-label={`Approval of ${approval.tool}`}>
       <p>
-        <strong>May it use {approval.tool}?</strong> <span class="hint">asked <Time at={approval.asked_at} />, rule <code>{approval.rule}</code></span>
+        <strong>May it use {approval.tool}?</strong> <span class="hint">asked <Time at={approval.asked_at} />, rule <code>{approval.rule}</code>{expired ? "" : `, until ${exact(approval.expires_at)}`}</span>
       </p>
       <pre tabIndex={0}>{approval.summary}</pre>
+      <Whole approval={approval} session={session} />
       {expired ? (
         <p class="hint">Nobody can allow it any more: the session's next message refuses it.</p>
       ) : may(me, "operator") ? (
@@ -37,4 +40,35 @@ export function ApprovalCard({ approval, session, me, onAnswered }: {
       )}
     </div>
   );
+}
+
+/** Everything the call would do, asked for when somebody wants to see it: what is allowed has to be read first. */
+function Whole({ approval, session }: { approval: Approval; session: string }) {
+  const [input, setInput] = useState<string>();
+  const [error, setError] = useState<Error>();
+  const opened = async () => {
+    try {
+      const found = await get<Transcript>(of(session, "/transcript?limit=5"));
+      const story = found.turns.find((each) => each.result.message_id === approval.message_id);
+      setInput(readable(openCall(story?.steps ?? [], approval.tool) ?? "The call is not in the last turns."));
+    } catch (failed) {
+      setError(failed as Error);
+    }
+  };
+  return (
+    <details class="fold" onToggle={(event) => event.currentTarget.open && input === undefined && void opened()}>
+      <summary>The whole call</summary>
+      <Problem error={error} />
+      {input !== undefined && <pre tabIndex={0}>{input}</pre>}
+    </details>
+  );
+}
+
+function openCall(steps: Step[], tool: string): string | undefined {
+  for (const { call } of [...steps].reverse()) {
+    const inner = call && openCall(call.steps, tool);
+    if (inner) return inner;
+    if (call?.name === tool && call.status === "open") return call.input;
+  }
+  return undefined;
 }

@@ -17,7 +17,7 @@ export async function download(path: string): Promise<void> {
 
 export function Receipt({ of: erased }: { of: Erased }) {
   return (
-    <div role="status" class={erased.complete ? "done" : "problem"}>
+    <div role="status" class={erased.complete ? "receipt" : "problem"}>
       <strong>{plural(erased.erased.length, "session")} erased{erased.complete ? ", nothing is left." : ", and something is left."}</strong>{" "}
       {erased.held.length > 0 && `In ${plural(erased.held.length, "session")} a turn runs: ${erased.held.join(", ")}. `}
       {erased.not_covered.join(" ")}

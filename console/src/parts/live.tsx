@@ -5,6 +5,8 @@ import { Markdown } from "./markdown";
 
 export interface LiveTurn {
   id: string;
+  /** The beginning of the message that is answered. */
+  asked: string;
   text: string;
   tools: { number: number; name: string; summary: string; status: string }[];
   retried: boolean;
@@ -12,19 +14,20 @@ export interface LiveTurn {
 }
 
 export function advanced(now: LiveTurn | null, { name, data }: Happening): LiveTurn {
-  const turn = now?.id === data.message_id && now ? now : { id: data.message_id, text: "", tools: [], retried: false, ended: false };
-  if (name === "text") return { ...turn, text: data.append ? turn.text + data.text : data.text };
-  if (name === "retry") return { ...turn, retried: true };
+  const turn = now?.id === data.message_id && now ? now : { id: data.message_id, asked: "", text: "", tools: [], retried: false, ended: false };
+  if (name === "retry") return { ...turn, retried: true, ended: true };
+  if (name === "asked") return { ...turn, asked: data.text, ended: false };
+  if (name === "text") return { ...turn, ended: false, text: data.append ? turn.text + data.text : data.text };
   if (name !== "tool") return turn;
   const tools = [...turn.tools.filter((tool) => tool.number !== data.number), data];
-  return { ...turn, tools: tools.sort((a, b) => a.number - b.number) };
+  return { ...turn, ended: false, tools: tools.sort((a, b) => a.number - b.number) };
 }
 
 export function Live({ turn }: { turn: LiveTurn }) {
   return (
-    <article class="turn live" aria-label="The running turn" aria-busy="true">
+    <article class="turn live" aria-label="The running turn" aria-busy={!turn.ended}>
       <div class="bubble agent">
-        {turn.retried && <p class="hint">The worker was lost; another one goes on.</p>}
+        {turn.retried && <p class="hint">The run was cut off. {turn.ended ? "Its message is tried again, unless somebody has removed it." : "This is the next one."}</p>}
         {turn.tools.map((tool) => (
           <p key={tool.number} class={`live-tool ${tool.status}`}>
             <span class="tool-name">{tool.name}</span> <span class="telling">{tool.summary}</span>
@@ -32,7 +35,7 @@ export function Live({ turn }: { turn: LiveTurn }) {
           </p>
         ))}
         {turn.text && <Markdown text={turn.text} />}
-        <p class="dots" role="presentation"><i /><i /><i /></p>
+        {!turn.ended && <p class="dots" role="presentation"><i /><i /><i /></p>}
       </div>
     </article>
   );

@@ -100,7 +100,7 @@ export function telling(call: { name: string; input: string }): string {
   }
 }
 
-function readable(json: string): string {
+export function readable(json: string): string {
   try {
     return JSON.stringify(JSON.parse(json), null, 2).replaceAll("\\n", "\n");
   } catch {

@@ -55,7 +55,7 @@ def stop_reason(subtype: str, terminal_reason: str | None, model_reason: str | N
 def failure(text: str | None, errors: Sequence[str] | None, status: int | None) -> AgentFailed:
     """The error for a result that is none."""
     said = text or "; ".join(errors or ()) or "the CLI does not say why"
-    return AgentFailed(f"the model failed: {said}", fix=_fix(said, status))
+    return AgentFailed(f"the model failed: {said.rstrip().removesuffix('.')}.", fix=_fix(said, status))
 
 
 def _fix(said: str, status: int | None) -> str:

@@ -16,6 +16,8 @@ LIVE = "live/"
 LIVE_TTL = 3600.0
 MAX_LIVE_TOOLS = 20
 """Calls that the record tells of."""
+MAX_LIVE_ASKED = 2_000
+"""Characters of the message."""
 MAX_LIVE_CHARACTERS = 32_000
 """Of the text kept in the record: the end of it, which is what is being written; 192 KB at most in JSON."""
 
@@ -57,6 +59,8 @@ class LiveState:
     """Tools so far: text after a tool is a new paragraph."""
     tools: tuple[LiveTool, ...] = ()
     """The last calls, oldest first."""
+    asked: str = ""
+    """The beginning of the message that is answered, for whoever comes while it is."""
 
     @property
     def ended(self) -> bool:

@@ -49,6 +49,13 @@ def parse_position(text: str) -> Position:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedNews:
+    """The beginning of the message that a turn answers of which the reader has heard nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TextNews:
     """Text that the reader has not seen."""
 
@@ -57,15 +64,15 @@ class TextNews:
     """It continues what was sent; otherwise it replaces it."""
 
 
-News = TextNews | LiveTool
+News = AskedNews | TextNews | LiveTool
 
 
 def news_of(state: LiveState, seen: Position) -> list[tuple[News, Position]]:
     """What a running turn's state has that the reader has not, each with where the reader is behind it."""
-    digest = message_digest(state.message_id)
-    if seen.message != digest:
-        seen = replace(seen, message=digest, length=0, tools=0, check=0)
     found: list[tuple[News, Position]] = []
+    if seen.message != message_digest(state.message_id):
+        seen = begin(seen, state.message_id)
+        found += [(AskedNews(state.asked), seen)] if state.asked else []
     if text := _text_news(state.text, seen):
         seen = replace(seen, length=len(state.text), check=_check(state.text))
         found.append((text, seen))
@@ -76,6 +83,11 @@ def news_of(state: LiveState, seen: Position) -> list[tuple[News, Position]]:
         seen = replace(seen, tools=tool.revision)
         found.append((tool, seen))
     return found
+
+
+def begin(seen: Position, message_id: str) -> Position:
+    """Before the first news of a message's turn, for a reader who knows the message."""
+    return replace(seen, message=message_digest(message_id), length=0, tools=0, check=0)
 
 
 def _text_news(text: str, seen: Position) -> TextNews | None:

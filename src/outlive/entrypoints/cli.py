@@ -16,6 +16,7 @@ from outlive.entrypoints.commands.approvals_list import approvals_list
 from outlive.entrypoints.commands.archive_collect import archive_collect
 from outlive.entrypoints.commands.archive_dataset import archive_dataset
 from outlive.entrypoints.commands.archive_verify import archive_verify
+from outlive.entrypoints.commands.audit import audit
 from outlive.entrypoints.commands.aws_deploy import aws_deploy
 from outlive.entrypoints.commands.aws_destroy import aws_destroy
 from outlive.entrypoints.commands.aws_logs import aws_logs
@@ -67,9 +68,11 @@ from outlive.entrypoints.commands.sessions_export import sessions_export
 from outlive.entrypoints.commands.sessions_fork import sessions_fork
 from outlive.entrypoints.commands.sessions_import import sessions_import
 from outlive.entrypoints.commands.sessions_list import sessions_list
+from outlive.entrypoints.commands.sessions_new import sessions_new
 from outlive.entrypoints.commands.sessions_options import sessions_options
 from outlive.entrypoints.commands.sessions_rewind import sessions_rewind
 from outlive.entrypoints.commands.sessions_show import sessions_show
+from outlive.entrypoints.commands.sessions_stop import sessions_stop
 from outlive.entrypoints.commands.sessions_versions import sessions_versions
 from outlive.entrypoints.commands.slack_manifest import slack_manifest
 from outlive.entrypoints.commands.slack_pair import slack_pair
@@ -90,6 +93,7 @@ from outlive.entrypoints.commands.telegram_unpair import telegram_unpair
 from outlive.entrypoints.commands.telegram_webhook_delete import telegram_webhook_delete
 from outlive.entrypoints.commands.telegram_webhook_info import telegram_webhook_info
 from outlive.entrypoints.commands.telegram_webhook_set import telegram_webhook_set
+from outlive.entrypoints.commands.tenants import tenants
 from outlive.entrypoints.commands.tokens_create import tokens_create
 from outlive.entrypoints.commands.tokens_list import tokens_list
 from outlive.entrypoints.commands.tokens_revoke import tokens_revoke
@@ -135,6 +139,8 @@ COMMANDS: Commands = {
     "usage": usage,
     "stats": stats,
     "mcp": mcp,
+    "audit": audit,
+    "tenants": tenants,
 }
 SESSIONS: Commands = {
     "list": sessions_list,
@@ -145,6 +151,8 @@ SESSIONS: Commands = {
     "fork": sessions_fork,
     "rewind": sessions_rewind,
     "options": sessions_options,
+    "stop": sessions_stop,
+    "new": sessions_new,
     "export": sessions_export,
     "import": sessions_import,
     "erase": sessions_erase,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from outlive.core.quotas import NAMES, WHOLE, Control, Stop
+from outlive.entrypoints.deeds import Deed
 from outlive.entrypoints.running import at_rest
 from outlive.entrypoints.terminal.output import local_time, print_json, say
 from outlive.errors import Invalid
@@ -25,14 +24,14 @@ NONE = "none"
 Change = Callable[["Engine", "TenantStores | None"], Coroutine[Any, Any, Control]]
 
 
-def change_and_tell(change: Change, *, everyone: bool, json: bool, **options: object) -> None:
-    """Change one tenant's record or everyone's, and print it."""
+def change_and_tell(change: Change, *, deed: Deed, everyone: bool, json: bool, **options: object) -> None:
+    """Change one tenant's record or everyone's, note it, and print it."""
 
     async def run(app: App) -> tuple[str, Control]:
         whose = "all tenants" if everyone else f"tenant {app.settings.tenant}"
         return whose, await change(app.engine, None if everyone else app.stores)
 
-    whose, control = at_rest(run, **options)
+    whose, control = at_rest(run, deed=deed, **options)
     if json:
         print_json(control)
     else:
@@ -53,14 +52,6 @@ def _parse(name: str, text: str) -> float | int | None:
         option = f"--{name.replace('_', '-')}"
         kind = "a whole number" if name in WHOLE else "a number"
         raise Invalid(f"{option} is {text!r}.", fix=f"Give {kind} above 0, or {NONE!r} to take it away.") from None
-
-
-def operator() -> str:
-    """Who runs this command."""
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (KeyError, OSError):  # a container's user may have no name
-        return f"unknown@{socket.gethostname()}"
 
 
 def stop_text(stop: Stop | None) -> str:

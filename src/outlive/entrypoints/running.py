@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from outlive.core.keys import SessionId, SessionKey, Tenant, parse_session_id
+from outlive.entrypoints.deeds import Deed, note
 from outlive.errors import Invalid
 from outlive.flows.engine import Engine
 from outlive.flows.tenant_stores import TenantStores
@@ -17,20 +18,28 @@ from outlive.wiring import App, open_at_rest
 T = TypeVar("T")
 
 
-def at_rest(call: Callable[[App], Coroutine[Any, Any, T]], **options: object) -> T:
-    """What `call` returns, given an app that runs no turns, with these settings; None leaves a setting alone."""
+def at_rest(call: Callable[[App], Coroutine[Any, Any, T]], *, deed: Deed | None = None, **options: object) -> T:
+    """What `call` returns, given an app that runs no turns, with these settings; None leaves a setting alone.
+
+    A `deed` is noted in the audit once it is done.
+    """
     settings = load_settings(**options)
 
     async def run() -> T:
         async with open_at_rest(settings) as app:
-            return await call(app)
+            found = await call(app)
+            if deed is not None:
+                await note(app, deed)
+            return found
 
     return asyncio.run(run())
 
 
-def at_tenant(call: Callable[[Engine, TenantStores], Coroutine[Any, Any, T]], **options: object) -> T:
+def at_tenant(
+    call: Callable[[Engine, TenantStores], Coroutine[Any, Any, T]], *, deed: Deed | None = None, **options: object
+) -> T:
     """The same for a flow that works on everything of the tenant."""
-    return at_rest(lambda app: call(app.engine, app.stores), **options)
+    return at_rest(lambda app: call(app.engine, app.stores), deed=deed, **options)
 
 
 def of_tenant(call: Callable[[Engine, TenantStores], Coroutine[Any, Any, T]], **options: object) -> tuple[Tenant, T]:
@@ -43,7 +52,11 @@ def of_tenant(call: Callable[[Engine, TenantStores], Coroutine[Any, Any, T]], **
 
 
 def at_session(
-    session: str, call: Callable[[Engine, TenantStores, SessionId], Coroutine[Any, Any, T]], **options: object
+    session: str,
+    call: Callable[[Engine, TenantStores, SessionId], Coroutine[Any, Any, T]],
+    *,
+    deed: Deed | None = None,
+    **options: object,
 ) -> T:
     """The same for a flow that works on one session, named by its id or by a session key; `NotFound` without one."""
 
@@ -51,7 +64,7 @@ def at_session(
         stores, session_id = await named_session(app, session)
         return await call(app.engine, stores, session_id)
 
-    return at_rest(run, **options)
+    return at_rest(run, deed=deed, **options)
 
 
 async def named_session(app: App, text: str) -> tuple[TenantStores, SessionId]:

@@ -42,6 +42,7 @@ def approvals_answer(
     The answer is queued like a message; any worker makes the call, or tells the model that it was refused.
     """
     from outlive.core.answers import Answer
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_rest, named_session
     from outlive.entrypoints.sending import send_answer
     from outlive.flows.sessions.list_approvals import open_question
@@ -53,7 +54,7 @@ def approvals_answer(
         who = found.approval.sender if sender is None else sender
         return await send_answer(app, found.key, given, who, timeout if wait else None)
 
-    sent = at_rest(answer, data=data, tenant=tenant)
+    sent = at_rest(answer, deed=deed("approval.answered", session, choice=choice), data=data, tenant=tenant)
     if json:
         print_json(sent)
         return

@@ -24,6 +24,7 @@ def cache_invalidate(
     json: options.Json = False,
 ) -> None:
     """Forget every kept result of a tool, or the one for these parameters."""
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.json_arguments import json_object
     from outlive.entrypoints.running import at_tenant
     from outlive.flows.knowledge.tool_cache import ToolCache
@@ -31,6 +32,7 @@ def cache_invalidate(
     given = None if parameters is None else json_object("parameters", parameters)
     at_tenant(
         lambda engine, stores: ToolCache(stores, engine.clock, engine.tally).invalidate(agent, tool, given),
+        deed=deed("cache.invalidated", tool=tool, agent=agent),
         data=data,
         tenant=tenant,
     )

@@ -26,7 +26,16 @@ def keys_rotate(
 
     Nothing that is stored is written anew. The key that wrapped them before may go when every tenant is done.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_tenant
     from outlive.flows.sessions.tenant_keys import rotate_keys
 
-    print_keys(at_tenant(partial(rotate_keys, data_key=data_key), data=data, tenant=tenant), json=json)
+    print_keys(
+        at_tenant(
+            partial(rotate_keys, data_key=data_key),
+            deed=deed("keys.rotated", data_key=data_key),
+            data=data,
+            tenant=tenant,
+        ),
+        json=json,
+    )

@@ -34,6 +34,7 @@ def limits_set(
 
     Workers follow within their `control_seconds`. With --all for every tenant that has no such limit of its own.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.limiting import change_and_tell, parse_limits
     from outlive.flows.limits.change_limits import set_quotas
 
@@ -52,6 +53,7 @@ def limits_set(
         raise Invalid("no limit is named.", fix="Name one, such as --max-usd-per-day 5.")
     change_and_tell(
         lambda engine, stores: set_quotas(engine, stores, changes),
+        deed=deed("limits.changed", all=everyone, **{name: value or "none" for name, value in changes.items()}),
         everyone=everyone,
         json=json,
         data=data,

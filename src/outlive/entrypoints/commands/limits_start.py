@@ -18,7 +18,10 @@ def limits_start(
 
     A tenant and all tenants are stopped apart from each other: who was stopped by both has to be started by both.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.limiting import change_and_tell
     from outlive.flows.limits.change_limits import start_turns
 
-    change_and_tell(start_turns, everyone=everyone, json=json, data=data, tenant=tenant)
+    change_and_tell(
+        start_turns, deed=deed("turns.started", all=everyone), everyone=everyone, json=json, data=data, tenant=tenant
+    )

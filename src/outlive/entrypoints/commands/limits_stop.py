@@ -25,11 +25,13 @@ def limits_stop(
     New messages are answered with the reason, without a model. Running turns are interrupted, and what there is of
     them is kept.
     """
-    from outlive.entrypoints.limiting import change_and_tell, operator
+    from outlive.entrypoints.deeds import deed, operator
+    from outlive.entrypoints.limiting import change_and_tell
     from outlive.flows.limits.change_limits import stop_turns
 
     change_and_tell(
         lambda engine, stores: stop_turns(engine, stores, reason=reason, by=by or operator()),
+        deed=deed("turns.stopped", reason=reason, all=everyone),
         everyone=everyone,
         json=json,
         data=data,

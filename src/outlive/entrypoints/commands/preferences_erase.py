@@ -18,10 +18,13 @@ def preferences_erase(
     json: options.Json = False,
 ) -> None:
     """Remove a user's preferences for every agent."""
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_tenant
     from outlive.flows.knowledge.preferences import erase_preferences
 
-    removed = at_tenant(partial(erase_preferences, user=user), data=data, tenant=tenant)
+    removed = at_tenant(
+        partial(erase_preferences, user=user), deed=deed("preferences.erased", user=user), data=data, tenant=tenant
+    )
     if json:
         print_json({"removed": removed})
     else:

@@ -26,13 +26,14 @@ def preferences_patch(
     json: options.Json = False,
 ) -> None:
     """Change a user's preferences for an agent; they are kept for a week after they were last used."""
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.json_arguments import json_object
     from outlive.entrypoints.running import at_tenant
     from outlive.flows.knowledge.preferences import patch_preferences
 
     given = json_object("the patch", patch)
     asked = partial(patch_preferences, user=user, agent=agent, patch=given, expected=expected)
-    kept = at_tenant(asked, data=data, tenant=tenant)
+    kept = at_tenant(asked, deed=deed("preferences.patched", user=user), data=data, tenant=tenant)
     if json:
         print_json(kept)
     else:

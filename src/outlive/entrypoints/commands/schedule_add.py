@@ -28,6 +28,7 @@ def schedule_add(
     Once, at an interval, or by the clock. It needs a running worker; what was missed while none ran is made up for
     once. Prints the id.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_rest
     from outlive.entrypoints.terminal.times import epoch_of, seconds_of
     from outlive.flows.delivery.schedule_messages import add_schedule
@@ -36,6 +37,7 @@ def schedule_add(
     interval = seconds_of(every) if every else None
     made = at_rest(
         lambda app: add_schedule(app.engine, app.key(key), text, at=when, every=interval, cron=cron, zone=zone),
+        deed=deed("schedule.added", key, at=at, every=every, cron=cron),
         data=data,
     )
     if json:

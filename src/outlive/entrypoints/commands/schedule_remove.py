@@ -23,10 +23,16 @@ def schedule_remove(
 
     What it has sent already is answered all the same.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_rest
     from outlive.flows.delivery.schedule_messages import remove_schedule
 
-    at_rest(lambda app: remove_schedule(app.engine, app.stores.tenant, schedule), data=data, tenant=tenant)
+    at_rest(
+        lambda app: remove_schedule(app.engine, app.stores.tenant, schedule),
+        deed=deed("schedule.removed", schedule=schedule),
+        data=data,
+        tenant=tenant,
+    )
     if json:
         print_json({"removed": schedule})
     else:

@@ -37,13 +37,19 @@ def sessions_erase(
     One session, all of a user, or everything of the tenant. Prints a receipt: what was found in each tier, and what
     listing it all again found afterwards. Exits 1 when something is left.
     """
+    from outlive.entrypoints.deeds import done_to
     from outlive.entrypoints.exporting import erase
     from outlive.entrypoints.running import at_rest
 
     target = Target(session, user, channel, everything)
     _confirm(target, yes=yes)
     with progress.shown("Erasing", target.unit) as watch:
-        done = at_rest(partial(erase, target=target, force=force, progress=watch), data=data, tenant=tenant)
+        done = at_rest(
+            partial(erase, target=target, force=force, progress=watch),
+            deed=done_to(target, "erased"),
+            data=data,
+            tenant=tenant,
+        )
     if user and not done.erased and not json:
         say(f"no session is of user {user!r}: users are chat ids, the third part of a key in `outlive sessions list`")
     return _show(done, json=json)

@@ -35,13 +35,14 @@ def sessions_export(
     One session, all of a user, or all of the tenant. The archive holds every file as it is, the ledger with each
     turn, and the keys. Prints the archive's path.
     """
+    from outlive.entrypoints.deeds import done_to
     from outlive.entrypoints.exporting import export
     from outlive.entrypoints.running import at_rest
 
     target = Target(session, user, channel, everything)
     with progress.shown("Exporting", target.unit) as watch:
         write = partial(export, target=target, path=to, version=version, manifests=manifests, overwrite=overwrite)
-        done = at_rest(partial(write, progress=watch), data=data, tenant=tenant)
+        done = at_rest(partial(write, progress=watch), deed=done_to(target, "exported"), data=data, tenant=tenant)
     if json:
         print_json(done)
         return

@@ -31,6 +31,7 @@ def sessions_fork(
 
     From any kept version; the first session stays as it is. Prints the new session's key.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_rest, named_session
     from outlive.flows.sessions.fork_session import fork_session
 
@@ -40,7 +41,7 @@ def sessions_fork(
             app.engine, stores, session_id, version=version, key=None if key is None else app.key(key)
         )
 
-    forked = at_rest(fork, data=data, tenant=tenant)
+    forked = at_rest(fork, deed=deed("session.forked", session, version=version, key=key), data=data, tenant=tenant)
     if json:
         print_json(forked)
         return

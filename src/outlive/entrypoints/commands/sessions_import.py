@@ -39,16 +39,20 @@ def sessions_import(
     All that an export wrote, or none of it; or one session of a local Claude Code. The source is only read. Prints
     the keys of the new sessions, or the ids of those without a key.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.importing import from_archive, from_claude
     from outlive.entrypoints.running import at_rest
     from outlive.flows.sessions.import_claude import ClaudeSession
 
+    done = deed("session.imported", key or "", source=source)
     if _UUID.fullmatch(source):
         found = ClaudeSession(config.expanduser(), source, project, work)
-        made = at_rest(lambda app: from_claude(app, found, key, allow_holes=allow_holes), data=data, tenant=tenant)
+        made = at_rest(
+            lambda app: from_claude(app, found, key, allow_holes=allow_holes), deed=done, data=data, tenant=tenant
+        )
     else:
         with progress.shown("Importing", "sessions") as watch:
-            made = at_rest(lambda app: from_archive(app, Path(source), key, watch), data=data, tenant=tenant)
+            made = at_rest(lambda app: from_archive(app, Path(source), key, watch), deed=done, data=data, tenant=tenant)
     if json:
         print_json({"imported": made})
         return

@@ -35,6 +35,7 @@ def sessions_options(
 
     A change counts from the next turn on, and is refused while a turn runs.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_rest
     from outlive.flows.sessions.change_options import change_options, read_options
 
@@ -43,7 +44,9 @@ def sessions_options(
             return await read_options(app.engine, app.key(key))
         return await change_options(app.engine, app.key(key), model=use_model, while_busy=while_busy)
 
-    found = at_rest(work, data=data, tenant=tenant)
+    is_change = use_model is not None or while_busy is not None
+    done = deed("session.options", key, model=use_model, while_busy=while_busy) if is_change else None
+    found = at_rest(work, deed=done, data=data, tenant=tenant)
     if json:
         print_json(found)
         return

@@ -31,11 +31,14 @@ def sessions_rewind(
 
     That version's tree becomes a new version: nothing is lost, and a rewind can be undone by another.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_session
     from outlive.flows.sessions.rewind_session import rewind_session
 
     rewind = partial(rewind_session, version=version, salvage=salvage, files_only=files_only)
-    rewound = at_session(session, rewind, data=data, tenant=tenant)
+    rewound = at_session(
+        session, rewind, deed=deed("session.rewound", session, version=version), data=data, tenant=tenant
+    )
     if json:
         print_json(rewound)
         return

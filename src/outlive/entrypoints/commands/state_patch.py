@@ -35,11 +35,12 @@ def state_patch(
 
     Changes made since the expected version are merged where the two do not touch; otherwise nothing is changed.
     """
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_session
     from outlive.flows.knowledge.change_state import patch_state
 
     asked = partial(patch_state, patch=_parsed(sys.stdin.read() if patch == "-" else patch), by=by, expected=expected)
-    state = at_session(session, asked, data=data, tenant=tenant)
+    state = at_session(session, asked, deed=deed("state.patched", session), data=data, tenant=tenant)
     if json:
         print_json(state)
     else:

@@ -31,7 +31,7 @@ def tokens_create(
     It is shown this once: only a digest is stored.
     """
     from outlive.core.api_keys import ApiKey
-    from outlive.entrypoints.limiting import operator
+    from outlive.entrypoints.deeds import deed, operator
     from outlive.entrypoints.running import at_rest
     from outlive.flows.access.api_keys import create_api_key
     from outlive.wiring import App
@@ -42,7 +42,9 @@ def tokens_create(
         whose = "" if everyone else app.settings.tenant
         return await create_api_key(app.engine, whose, role, name=name, by=operator(), seconds=seconds)
 
-    key, text = at_rest(create, data=data, tenant=tenant)
+    key, text = at_rest(
+        create, deed=deed("token.created", name=name, role=role, all=everyone), data=data, tenant=tenant
+    )
     if json:
         print_json({name: value for name, value in asdict(key).items() if name != "digest"} | {"key": text})
         return

@@ -19,10 +19,11 @@ def tokens_revoke(
     json: options.Json = False,
 ) -> None:
     """Revoke a key of the HTTP API, and every sign-in made with it."""
+    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_rest
     from outlive.flows.access.api_keys import revoke_api_key
 
-    revoked = at_rest(lambda app: revoke_api_key(app.engine, key), data=data)
+    revoked = at_rest(lambda app: revoke_api_key(app.engine, key), deed=deed("token.revoked", token=key), data=data)
     if json:
         print_json({"revoked": revoked.id})
     else:

@@ -144,6 +144,9 @@ async def on_invalid(_request: Request, error: Exception) -> Response:
         return shown(problem("Invalid", f"the body is not JSON: {why}.", "Send a JSON object.", "body"), 400)
     where = [str(part) for part in first["loc"]]
     field = ".".join(where[1:]) or where[0]
+    if first["type"] == "extra_forbidden":
+        fix = "Leave it out, or see what there is at /openapi.json."
+        return shown(problem("Invalid", f"{field} is no field of this request.", fix, field), 400)
     message = f"{field} is not valid: {first['msg']}."
     return shown(problem("Invalid", message, "See the API's description at /openapi.json.", field), 400)
 

@@ -113,7 +113,7 @@ async def get_events(
     message_id: Annotated[str, Query(max_length=256, description="Only this message's, and end with its result.")] = "",
     last_event_id: LastEventId = None,
 ) -> Response:
-    """What happens in a session from now on, or since an event: `text`, `tool`, `retry`, `result`, `error`."""
+    """What happens in a session from now on, or since an event: `asked`, `text`, `tool`, `retry`, `result`, `error`."""
     seen = last_position(last_event_id)
     key = await caller.key_of(session)
     engine = caller.api.app.engine

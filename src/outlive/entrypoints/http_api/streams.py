@@ -10,7 +10,7 @@ from typing import assert_never
 from starlette.responses import StreamingResponse
 
 from outlive.core.live import LiveTool
-from outlive.core.stream_positions import Position, TextNews, parse_position
+from outlive.core.stream_positions import AskedNews, Position, TextNews, parse_position
 from outlive.entrypoints.http_api.callers import Api
 from outlive.entrypoints.http_api.faults import Failed, problem, to_json
 from outlive.entrypoints.http_api.results import result_of
@@ -43,7 +43,7 @@ def encode(happening: Happening, position: Position) -> str:
         case Died(letter):
             message = f"message {letter.message.dedupe_id} was given up: {letter.reason}"
             body = problem("AgentFailed", message, f"Remove the cause, then redrive dead letter {letter.id}.")
-            return event("error", body["error"], position)
+            return event("error", {"message_id": letter.message.dedupe_id} | body["error"], position)
         case _:
             assert_never(happening)
 
@@ -51,6 +51,8 @@ def encode(happening: Happening, position: Position) -> str:
 def _live(live: Live, position: Position) -> str:
     which = {"message_id": live.message_id}
     match live.news:
+        case AskedNews():
+            return event("asked", which | asdict(live.news), position)
         case TextNews():
             return event("text", which | asdict(live.news), position)
         case LiveTool():

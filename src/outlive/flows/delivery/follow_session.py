@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from outlive.core.keys import SessionId, SessionKey
+from outlive.core.keys import SessionId, SessionKey, message_digest
 from outlive.core.ledger import LedgerLine
 from outlive.core.live import LiveState
 from outlive.core.messages import Inbound
 from outlive.core.sessions import Head
-from outlive.core.stream_positions import News, Position, news_of
+from outlive.core.stream_positions import News, Position, begin, news_of
 from outlive.errors import NotFound
 from outlive.flows.delivery.find_answer import find_answer, find_dead_letter
 from outlive.flows.engine import Engine
@@ -93,6 +93,8 @@ class _Follower:
     seen: Position
     unseen: _Unseen = field(default_factory=_Unseen)
     failed: set[float] = field(default_factory=set)
+    buried: set[str] = field(default_factory=set)
+    looked_at: float = 0.0
     version: int = -1
     latest: LiveState | None = None
 
@@ -138,6 +140,18 @@ class _Follower:
         state = await read_live(self.engine, self.engine.stores(self.key.tenant), head.session_id)
         is_meant = state is not None and state.session_key == str(self.key) and message_id in (None, state.message_id)
         return self.of_state(state) if state and is_meant else []
+
+    async def died(self) -> list[Told]:
+        """The dead letter of a message whose run was cut off, once it is one; looked for now and then."""
+        now, state = self.engine.clock.now(), self.latest
+        if state is None or not state.failed or now < self.looked_at + DEAD_SECONDS:
+            return []
+        self.looked_at = now
+        letter = await find_dead_letter(self.engine.queue, Inbound(self.key, state.message_id, "-", 0.0))
+        if letter is None or letter.id in self.buried:
+            return []
+        self.buried.add(letter.id)
+        return [(Died(letter), self.seen)]
 
     async def committed(self, head: Head) -> list[Told]:
         """The turns that stand since; the ledger is read where the version has changed only."""
@@ -191,6 +205,7 @@ async def follow_session(
                 if head is not None:
                     found += await follower.committed(head)
                     found += [] if states else await follower.recorded(head)
+            found += await follower.died()
             pause = FIRST_PAUSE if found else min(2 * pause, LONGEST_PAUSE)
             if not found:
                 yield None
@@ -203,6 +218,8 @@ async def follow_message(
 ) -> AsyncGenerator[Told | None, None]:
     """What happens to one message, up to and with its end: `Committed` or `Died`. Otherwise as `follow_session`."""
     async with _following(engine, inbound.key, seen) as follower:
+        if follower.seen.message != message_digest(inbound.message_id):
+            follower.seen = begin(follower.seen, inbound.message_id)  # who asks for its news knows what it says
         pause, looked_at = 0.0, engine.clock.now()
         while True:
             states = [s for s in await follower.next_states(pause) if s.message_id == inbound.message_id]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from outlive.core.keys import SessionId
-from outlive.core.live import LIVE_TTL, LiveState, advanced, decode_live, encode_live, ended, live_key
+from outlive.core.live import LIVE_TTL, MAX_LIVE_ASKED, LiveState, advanced, decode_live, encode_live, ended, live_key
 from outlive.core.messages import Inbound
 from outlive.errors import Conflict, Unavailable
 from outlive.flows.engine import Engine
@@ -27,7 +27,8 @@ async def shown_live(
 
     Nothing is written unless the policy, or the message's channel by its `pulls`, asks for it.
     """
-    state = LiveState(session_id, str(inbound.key), inbound.message_id, engine.clock.now())
+    asked = inbound.text[:MAX_LIVE_ASKED]
+    state = LiveState(session_id, str(inbound.key), inbound.message_id, engine.clock.now(), asked=asked)
     live = LiveTurn(engine, state, on_event)
     channel = engine.channels.get(inbound.key.channel)
     is_recorded = engine.policy.live or engine.broadcast is not None or bool(getattr(channel, "pulls", False))
