@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from outlive.agents import equipment, files
 from outlive.agents.options import CliOptions
@@ -25,6 +26,8 @@ from tests.e2e.hosts import Hosts, snapshot
 from tests.e2e.scenarios import OK, bash
 
 pytestmark = pytest.mark.cli
+AS_ONE = pytest.mark.asyncio(loop_scope="module")
+"""Runs where the session that tests share lives."""
 
 INITIALIZED = """read line; id=${line#*request_id\\": \\"}; id=${id%%\\"*}
 echo '{"type":"control_response","response":{"subtype":"success","request_id":"'$id'","response":{}}}'; read prompt
@@ -43,24 +46,46 @@ async def hosts(tmp_path: Path) -> AsyncIterator[Hosts]:
         await found.leave()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def one(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hosts]:
+    """Such a session, for every test that leaves it usable."""
+    async with ScriptedModel() as model:
+        limits = TreeLimits(max_entries=40, max_bytes=12_000_000)
+        found = Hosts(tmp_path_factory.mktemp("shared"), model, moves=False, limits=limits)
+        yield found
+        await found.leave()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shared(one: Hosts) -> Hosts:
+    """That session with an agent that was just started, whatever the test before did to the last one."""
+    one.options, one.seconds = CliOptions(), 60
+    await one.move(keep=True)
+    await begin(one)
+    return one
+
+
 async def begin(hosts: Hosts) -> None:
-    """The first turn."""
-    await hosts.turn("My name is Ada. " + script(bash("echo kept > kept.txt"), OK))
+    """The first turn, unless the session has had it."""
+    if not hosts.committed:
+        await hosts.turn("My name is Ada. " + script(bash("echo kept > kept.txt"), OK))
 
 
 async def refused(hosts: Hosts, text: str, kind: type[OutliveError], said: str) -> None:
     """The turn fails with this error, commits nothing, and leaves no process."""
+    version = (await hosts.world.head()).version
     with pytest.raises(kind, match=said):
         await hosts.turn(text)
-    assert (await hosts.world.head()).version == 1
+    assert (await hosts.world.head()).version == version
     assert await hosts.world.lease_owner() is None
     assert count_naming(str(hosts.path)) == 0
 
 
 async def usable(hosts: Hosts) -> None:
     """The next message is answered by an agent that has everything of the first turn, and nothing of the failed one."""
+    version = (await hosts.world.head()).version
     turn = await hosts.turn("What is my name?")
-    assert ("Ada" in turn.line.reply, turn.after) == (True, 2)
+    assert ("Ada" in turn.line.reply, turn.after) == (True, version + 1)
     assert [path for path in hosts.committed[-1] if path.startswith("work/")] == ["work/kept.txt"]
 
 
@@ -81,42 +106,42 @@ async def usable(hosts: Hosts) -> None:
     ],
     ids=["mute", "hangs", "no start", "crashes", "garbage", "garbage JSON", "200 MB of JSON", "200 MB of garbage"],
 )
-async def test_a_cli_that_misbehaves(hosts: Hosts, tmp_path: Path, body: str, said: str) -> None:
+@AS_ONE
+async def test_a_cli_that_misbehaves(shared: Hosts, tmp_path: Path, body: str, said: str) -> None:
     """A program in the CLI's place that hangs, crashes or prints what it must not is reported by what it did."""
-    await begin(hosts)
     (tmp_path / "cli").write_text(f"#!/bin/sh\n{body}\n")
     (tmp_path / "cli").chmod(0o755)
-    hosts.options, hosts.seconds = CliOptions(cli_path=tmp_path / "cli"), 3 if "3 seconds" in said else 60
-    await hosts.move(keep=True)
-    await refused(hosts, "hello", AgentFailed, said)
-    hosts.options, hosts.seconds = CliOptions(), 60
-    await hosts.move(keep=True)
-    await usable(hosts)
+    shared.options, shared.seconds = CliOptions(cli_path=tmp_path / "cli"), 3 if "3 seconds" in said else 60
+    await shared.move(keep=True)
+    await refused(shared, "hello", AgentFailed, said)
+    shared.options, shared.seconds = CliOptions(), 60
+    await shared.move(keep=True)
+    await usable(shared)
 
 
 @pytest.mark.parametrize(
     ("number", "said"), [("STOP", "longer than"), ("KILL", "exit code 137"), ("SEGV", "exit code 139")]
 )
-async def test_the_cli_itself_is_struck_in_the_middle_of_a_tool(hosts: Hosts, number: str, said: str) -> None:
+@AS_ONE
+async def test_the_cli_itself_is_struck_in_the_middle_of_a_tool(shared: Hosts, number: str, said: str) -> None:
     """The real CLI, stopped for good or killed while its tool runs, ends its turn and its tool."""
-    await begin(hosts)
-    hosts.seconds = 5 if number == "STOP" else 60
-    await hosts.move(keep=True)
+    shared.seconds = 5 if number == "STOP" else 60
+    await shared.move(keep=True)
     strike = bash(f"echo lost > lost.txt; echo lost >> kept.txt; kill -{number} $PPID; sleep 60")
-    await refused(hosts, script(strike, OK), AgentFailed, said)
-    hosts.seconds = 60
-    await hosts.move(keep=True)
-    await usable(hosts)
+    await refused(shared, script(strike, OK), AgentFailed, said)
+    shared.seconds = 60
+    await shared.move(keep=True)
+    await usable(shared)
 
 
-async def test_a_model_that_breaks_off(hosts: Hosts) -> None:
+@AS_ONE
+async def test_a_model_that_breaks_off(shared: Hosts) -> None:
     """A model whose answers break off, and then are errors only, fails the turn."""
-    await begin(hosts)
     for fault in (Cut(times=20), Fail(500, times=20)):
-        hosts.model.order(fault)
-    await refused(hosts, "hello", AgentFailed, "the agent failed|API|error")
-    hosts.model._faults._queue.clear()
-    await usable(hosts)
+        shared.model.order(fault)
+    await refused(shared, "hello", AgentFailed, "the agent failed|API|error")
+    shared.model._faults._queue.clear()
+    await usable(shared)
 
 
 async def test_a_server_that_never_starts(hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,11 +170,11 @@ async def test_a_server_that_never_starts(hosts: Hosts, tmp_path: Path, monkeypa
         ("cp /bin/true t; chmod u+s t", Invalid, r"'work/t' runs as another user \(setuid\)"),
     ],
 )
-async def test_a_tree_that_cannot_be_kept(hosts: Hosts, command: str, kind: type[OutliveError], said: str) -> None:
+@AS_ONE
+async def test_a_tree_that_cannot_be_kept(shared: Hosts, command: str, kind: type[OutliveError], said: str) -> None:
     """A turn that leaves too many files, too many bytes or what is no file is refused by the path's name."""
-    await begin(hosts)
-    await refused(hosts, script(bash(command), OK), kind, said)
-    await usable(hosts)
+    await refused(shared, script(bash(command), OK), kind, said)
+    await usable(shared)
 
 
 async def test_a_refused_turn_is_begun_anew(hosts: Hosts) -> None:

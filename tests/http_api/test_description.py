@@ -10,12 +10,9 @@ from pathlib import Path
 from socket import create_server
 
 import pytest
-import schemathesis
 import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
 from outlive.entrypoints.http_api.app import create_app
 from outlive.entrypoints.serving import Server
@@ -73,6 +70,10 @@ def url(tmp_path_factory) -> Iterator[str]:
 @given(data=st.data())
 def answered_as_described(operation, data) -> None:
     """Requests that the operation allows, and some that it does not."""
+    # Imported here: it takes more than a second, and every worker of pytest would import it.
+    from schemathesis import GenerationMode
+    from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+
     modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
     case = data.draw(st.one_of(*(operation.as_strategy(generation_mode=mode) for mode in modes)))
     if case.operation.path == "/v1/sessions/{session}/messages" and case.method == "POST":
@@ -85,6 +86,8 @@ def answered_as_described(operation, data) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_any_request_is_answered_as_described(url) -> None:
     """Whatever is sent to an operation, the status and the body it answers are described, and no defect is met."""
+    import schemathesis
+
     operations = [found.ok() for found in schemathesis.openapi.from_url(f"{url}/openapi.json").get_all_operations()]
     for operation in operations:
         answered_as_described(operation)

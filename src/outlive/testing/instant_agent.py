@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,6 +26,9 @@ from outlive.protocols import (
 )
 
 TRANSCRIPTS = Path("config/projects/session")
+SHORT = 2048
+"""Lines below this many characters are parsed once: a session of 1,000 turns would parse each of them 1,000 times."""
+_short: Callable[[str], dict[str, Any]] = lru_cache(maxsize=4096)(json.loads)
 
 
 @dataclass
@@ -107,7 +111,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
     """The entries of the conversation so far; those without uuid are left out."""
     if not path.exists():
         return []
-    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = path.read_text().splitlines()
+    entries = [_short(line) if len(line) < SHORT else json.loads(line) for line in lines]
     return [entry for entry in entries if "uuid" in entry]
 
 
