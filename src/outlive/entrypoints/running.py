@@ -48,7 +48,7 @@ def of_tenant(call: Callable[[Engine, TenantStores], Coroutine[Any, Any, T]], **
     async def run(app: App) -> tuple[Tenant, T]:
         return app.stores.tenant, await call(app.engine, app.stores)
 
-    return at_rest(run, **options)
+    return at_rest(run, deed=None, **options)
 
 
 def at_session(
