@@ -180,7 +180,7 @@ async def test_a_message_that_dies_is_told_to_whoever_looks(tmp_path) -> None:
             with suppress(AgentFailed):
                 await run_turn(engine, decode_inbound(delivery.message.body))
             await engine.queue.give_back(delivery, delay=0, reason="no model")
-        asyncio.get_running_loop().call_later(0.5, api.http._transport.app.state.api.closing.set)
+        asyncio.get_running_loop().call_later(2, api.http._transport.app.state.api.closing.set)
         found = events_of((await api("GET", "/v1/sessions/ada/events")).text)
         assert [name for _, name, _ in found] == ["asked", "text", "retry", "error"]
         assert (found[0][2]["text"], found[-1][2]["message_id"]) == ("hello", found[0][2]["message_id"])
