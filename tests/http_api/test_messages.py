@@ -141,7 +141,7 @@ async def test_the_events_of_a_session_go_on_behind_a_result(api) -> None:
     await api.send("two")
     lines = []
     shared = api.http._transport.app.state.api
-    asyncio.get_running_loop().call_later(0.5, shared.closing.set)
+    asyncio.get_running_loop().call_later(2, shared.closing.set)
     headers = AS_INTERNAL | {"Last-Event-ID": first[-1][0]}
     response = await api.http.get("/v1/sessions/ada/events", headers=headers)
     lines = events_of(response.text)
