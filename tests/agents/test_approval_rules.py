@@ -115,7 +115,9 @@ def test_a_call_without_a_path_is_asked_about() -> None:
     assert asks("Write(./a)", "Write", file_path=7)
 
 
-@pytest.mark.parametrize("rule", ["", "Bash(", "Bash()", "Bash( )", "git push", "Agent(x)", "mcp__a__b(c)", "1"])
+@pytest.mark.parametrize(
+    "rule", ["", "Bash(", "Bash()", "Bash( )", "git push", "Agent(x)", "mcp__a__b(c)", "1", "bash"]
+)
 def test_a_rule_that_cannot_be_read_is_refused(rule: str) -> None:
     """The error quotes the rule."""
     with pytest.raises(Invalid, match="approval rule"):

@@ -17,6 +17,7 @@ _FILES = EDITORS | {"Read"}
 MANY_OPTIONS = 64
 """A command with more of them in a row is asked about without a look at what follows."""
 _RULE = re.compile(r"(?P<tool>[A-Za-z*][\w*.-]*)(?:\((?P<pattern>.+)\))?\Z", re.DOTALL)
+_SERVER = "mcp__"
 _ENDS = re.compile(r"[;&|\n(){}<>`$]+")
 """Where a part of a command may begin or end; more than the shell's own, which only means one question too many."""
 _QUOTES = re.compile(r"\\\n|[\\'\"]")
@@ -41,6 +42,10 @@ def _parse(text: str) -> Rule:
     if not found:
         raise Invalid(f"approval rule {text!r} is not valid.", fix="Write `Tool` or `Tool(pattern)`.")
     tool, pattern = found["tool"], found["pattern"]
+    stem = tool.partition("*")[0]
+    if stem[:1].islower() and not (stem.startswith(_SERVER) or _SERVER.startswith(stem)):
+        fix = f"Write it as the CLI does, {tool[0].upper()}{tool[1:]}; a tool of an MCP server is mcp__SERVER__TOOL."
+        raise Invalid(f"approval rule {text!r}: no tool's name begins with a small letter.", fix=fix)
     if pattern is not None and tool != "Bash" and tool not in _FILES:
         fix = f"Write {tool!r} alone; Bash, Read, Edit, Write and NotebookEdit take one."
         raise Invalid(f"approval rule {text!r}: {tool} takes no pattern.", fix=fix)

@@ -32,7 +32,7 @@ def _check(settings: Settings, place: str) -> Checked:
         profile = find_profile(settings, place)
     except Invalid as error:
         return Checked(place, error=error.message, fix=error.fix)
-    on = len(profile.running_servers)
+    on = sum(server.enabled for server in profile.servers)
     return Checked(
         place,
         f"{len(profile.subagents)} subagents, {on} of {len(profile.servers)} MCP servers on, "
