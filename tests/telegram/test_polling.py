@@ -283,6 +283,16 @@ async def test_owners_commands_are_for_owners(desk: Desk, text: str) -> None:
     assert "for the bot's owners" in desk.telegram.texts()[0]
 
 
+async def test_debug_tells_of_the_last_turn(desk: Desk) -> None:
+    """/debug names the last turn's number, how it ended, and the message that it answered."""
+    line = (await desk.ask("telegram_42:telegram:42:default", "hello")).line
+    desk.telegram.say("/debug")
+    await desk.poller().step()
+    answer = desk.telegram.texts()[-1]
+    assert f"turn 1: {line.stop_reason}, " in answer
+    assert answer.endswith(f"message {line.message_id}")
+
+
 async def test_an_old_session_can_be_resumed(desk: Desk) -> None:
     """The old session is listed, and /resume with the first part of its id leads back; no other chat's is given."""
     key = "telegram_42:telegram:42"
