@@ -25,7 +25,7 @@ from outlive.flows.sessions.session_notes import session_notes
 from outlive.flows.sessions.sweep_session import conversations_of, remove_from, remove_objects
 from outlive.flows.sessions.walk_history import list_packs
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.former_sessions import unpoint_key
+from outlive.flows.turn.former_sessions import DAY, unpoint_key
 from outlive.flows.turn.hold_lease import Lease, release_quietly, renewed
 from outlive.flows.turn.keep_debug import debug_objects
 from outlive.flows.turn.keep_trace import trace_row
@@ -181,10 +181,13 @@ async def _row(engine: Engine, stores: TenantStores, session_id: SessionId) -> R
 
 
 def emptied(engine: Engine, head: Head) -> Head:
-    """The head without anything the session held, expired; its key stays, to find it by when the erase is cut off."""
+    """The head without anything the session held; its key stays, to find it by when the erase is cut off.
+
+    It is expired by every clock, wrong ones too: a late delete of ours takes the mapping of what would still run in it.
+    """
     return replace(
         head,
-        updated_at=engine.clock.now() - SESSION_TTL,
+        updated_at=engine.clock.now() - SESSION_TTL - DAY,
         agent_session_id=None,
         packs=(),
         ledger_size=0,

@@ -91,7 +91,9 @@ class Monitor:
         belief = self.sessions.setdefault(name, SessionBelief(tenant))
         if lease is None or before is None:
             belief.holder, belief.fence, belief.broken = by, after.fence, False
-            belief.taken_in_peace = self.in_peace and CURRENT.get() is not None  # None: it arrived late
+            arrived_late = CURRENT.get() is None
+            # A partition may outlast the faults: who hears nothing of its lease cannot give it back.
+            belief.taken_in_peace = self.in_peace and not (arrived_late or by.is_cut_off)
         if before is None:
             self._created(name, after)
             return

@@ -86,7 +86,7 @@ class Network:
         process, weather = self._process, self._weather
         process.check_alive()
         is_local = _is_local(name)
-        if not is_local and self._is_cut_off():
+        if not is_local and process.is_cut_off:
             weather.kinds["partition"] += 1
             if process.is_deaf:
                 with suppress(OutliveError):
@@ -106,7 +106,7 @@ class Network:
         process.check_alive()
         if process.unheard and _is_renewal(arguments):
             self._cut_off()
-        if not is_local and self._is_cut_off():
+        if not is_local and process.is_cut_off:
             raise _outage(name, "cut off before the reply came")
         self._tell(name, arguments, "ok" if result is not None else "none", kind)
         return result
@@ -125,10 +125,6 @@ class Network:
             process.cut_off_until = asyncio.get_running_loop().time() + process.unheard
             process.is_deaf = False
         process.unheard = 0.0
-
-    def _is_cut_off(self) -> bool:
-        until = self._process.cut_off_until
-        return until > 0 and until > asyncio.get_running_loop().time()
 
     def _tell(self, name: str, arguments: tuple[object, ...], outcome: str, kind: str) -> None:
         first = arguments[0] if arguments and isinstance(arguments[0], str) else ""

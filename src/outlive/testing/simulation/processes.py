@@ -35,6 +35,11 @@ class Process:
     """Awaited calls so far, by name."""
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether no server answers it now."""
+        return self.cut_off_until > 0 and self.cut_off_until > asyncio.get_running_loop().time()
+
     def check_alive(self) -> None:
         """Raise in whatever part of a dead process still runs."""
         if not self.alive:
