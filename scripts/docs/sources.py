@@ -63,8 +63,8 @@ class Measured:
 
 
 def sources(*folders: Path) -> list[Source]:
-    """Every Python file below these folders, in order of path."""
-    paths = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    """Every Python file below these folders, in order of path, but for what npm has put there."""
+    paths = sorted(path for folder in folders for path in folder.rglob("*.py") if "node_modules" not in path.parts)
     return [read_source(path) for path in paths]
 
 
