@@ -25,6 +25,7 @@ from scripts.docs.python_blocks import PythonBlock, python_blocks, run_blocks
 from scripts.docs.sentences import has_first_line, is_command, is_one_sentence
 from scripts.docs.settings import settings, variable_of
 from scripts.docs.sources import Measured, each_test, files_of_tests, functions_of, protocols_of, read_source, sources
+from scripts.docs.sources import TestFunction as Stated  # pytest would collect the name it has there
 from scripts.docs.translation import FIX, differences
 from scripts.generate_docs import GENERATORS, main
 
@@ -377,9 +378,14 @@ def test_a_block_that_fails_is_found_at_its_place_in_the_page(tmp_path: Path) ->
 # ------------------------------------------------------------------------------------ docstrings and figures
 
 
-def test_every_test_states_one_truth() -> None:
+@pytest.fixture(scope="module")
+def tests() -> list[Stated]:
+    """Every test, those of the shipped suites too."""
+    return [test for source in files_of_tests(ROOT) for test in each_test(source)]
+
+
+def test_every_test_states_one_truth(tests: list[Stated]) -> None:
     """Each test, those of the shipped suites too, has a docstring of one sentence that does not start with Test."""
-    tests = [test for source in files_of_tests(ROOT) for test in each_test(source)]
     wrong = [f"{test.path.relative_to(ROOT)}: {test.name}" for test in tests if not is_one_sentence(test.docstring)]
     assert not wrong, "\n".join(wrong)
     assert len(tests) > 100
@@ -455,10 +461,9 @@ def test_protocols_are_small() -> None:
     assert {"Table", "Objects", "Queue", "Agent"} <= set(sizes)
 
 
-def test_most_tests_are_short() -> None:
+def test_most_tests_are_short(tests: list[Stated]) -> None:
     """The median test, signature included, has 10 lines of code at most."""
-    lengths = [test.lines for source in files_of_tests(ROOT) for test in each_test(source)]
-    assert median(lengths) <= 10
+    assert median(test.lines for test in tests) <= 10
 
 
 def test_no_module_is_called_by_what_it_is_not() -> None:
