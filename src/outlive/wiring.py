@@ -191,6 +191,8 @@ async def open_app(
         workspaces = DiskWorkspaces(
             workspaces_folder(chosen), users=isolation.users, tenancy=isolation.tenancy, residents=residents
         )
+        if agent is None:
+            await workspaces.check()
         warm = None if agent else open_warm(chosen, isolation, residents)
         spares = open_spares(chosen, isolation, workspaces, warm)
         engine = Engine(

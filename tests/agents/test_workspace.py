@@ -64,8 +64,10 @@ async def test_only_the_owner_can_enter(trees: DiskWorkspaces) -> None:
 async def test_an_open_base_is_refused(tmp_path: Path) -> None:
     """A base that others can enter is named, with the command that helps."""
     (tmp_path / "base").mkdir(mode=0o755)
-    with pytest.raises(Invalid, match=r"open to other users.*chmod 700"):
-        await DiskWorkspaces(tmp_path / "base").open("t", "s")
+    trees = DiskWorkspaces(tmp_path / "base")
+    for attempt in (trees.check(), trees.open("t", "s")):
+        with pytest.raises(Invalid, match=r"open to other users.*chmod 700"):
+            await attempt
 
 
 async def test_a_base_behind_a_link_is_refused(tmp_path: Path) -> None:

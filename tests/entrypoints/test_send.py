@@ -58,6 +58,7 @@ def test_the_tenant_comes_from_the_key_or_the_option(outlive: Outlive) -> None:
         (["../etc:console:ada:t", "x"], "tenant '../etc' is not valid"),
         (["ada", "x", "--message-id", "x" * 257], "message_id is 257 bytes long"),
         (["ada", "x", "--message-id", ""], "message_id is empty"),
+        (["ada", "x", "--task", ""], "task_id is empty"),
     ],
 )
 def test_bad_input_is_refused_before_the_queue(outlive: Outlive, words: list[str], part: str) -> None:

@@ -48,7 +48,7 @@ def test_tasks_are_listed(outlive: Outlive) -> None:
 
 
 def test_a_key_that_has_moved_on_is_refused(outlive: Outlive) -> None:
-    """When the session key points at a newer session, `task send` queues nothing and says what to do."""
+    """When the session key points at another session than the task's, nothing is queued, and the fix is told."""
     outlive("send", "ada", "hello", "--task", "job-7")
     outlive("worker", "--once")
 
@@ -57,4 +57,6 @@ def test_a_key_that_has_moved_on_is_refused(outlive: Outlive) -> None:
 
     outlive.inside(start_over)
     assert "sessions fork" in outlive.refused(1, "task", "send", "job-7", "more")["fix"]
+    for name in ("ada", "bob"):
+        assert "belongs to" in outlive.refused(1, "send", name, "more", "--task", "job-7")["message"]
     assert outlive.ok("queue", "depth")["waiting"] == 0

@@ -8,8 +8,8 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -74,6 +74,15 @@ class DiskWorkspaces:
         self._tenancy: Tenancy = tenancy
         self._residents: Residents[Slot] = residents or Residents()
 
+    async def check(self) -> None:
+        """`Invalid` or `Unavailable` when no tree can be made here: a worker says so before it takes a message."""
+
+        def check() -> None:
+            with self._named():
+                self._prepare()
+
+        await asyncio.to_thread(check)
+
     async def open(self, tenant: str, session_id: str) -> DiskWorkspace:
         """See `protocols.Workspaces.open`; `Invalid` when the base folder is not ours alone."""
         if self._tenancy != "parted":
@@ -126,10 +135,8 @@ class DiskWorkspaces:
 
     def _new(self, name: str, digest: bytes) -> Slot:
         """A slot of this name, locked and with its folders."""
-        try:
-            _private(self._base, SHUT if self._users is None else PASSABLE)
-            if self._users:
-                check_reachable(self._base, "the folder of trees")
+        with self._named():
+            self._prepare()
             with tenants_gate(self._base) as gate:
                 if digest != SPARE:
                     make_room(self._base, gate, digest, self._tenancy)
@@ -139,6 +146,17 @@ class DiskWorkspaces:
             except BaseException:
                 slot.give_back()
                 raise
+
+    def _prepare(self) -> None:
+        """The base folder, ours and passable."""
+        _private(self._base, SHUT if self._users is None else PASSABLE)
+        if self._users:
+            check_reachable(self._base, "the folder of trees")
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise Unavailable(
                 f"no tree can be made below {self._base}: {error.strerror}.",

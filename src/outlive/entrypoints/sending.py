@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from outlive.core.answers import Answer, answer_text
+from outlive.core.keys import SessionKey
 from outlive.core.messages import Inbound
-from outlive.errors import AgentFailed, Conflict, Unavailable
+from outlive.errors import AgentFailed, Conflict, NotFound, Unavailable
 from outlive.flows.accept_message import accept_message
 from outlive.flows.delivery.find_answer import find_answer, find_dead_letter
 from outlive.flows.sessions.find_tasks import find_task
-from outlive.flows.turn.find_session import find_session
+from outlive.flows.turn.find_session import find_mapping, find_session
 from outlive.wiring import App
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
@@ -35,21 +36,39 @@ class Sent:
 
 
 async def send_message(
-    app: App, key: str, text: str, message_id: str | None, patience: float | None, *, task_id: str = ""
+    app: App, key: str, text: str, message_id: str | None, patience: float | None, *, task_id: str | None = None
 ) -> Sent:
     """Queue the message, and wait at most `patience` seconds for its turn; None does not wait.
 
     `Unavailable` when nobody has answered it by then: it stays queued. `AgentFailed` when it became a dead letter.
+    `Conflict` when the task is another session's, `Invalid` for an empty task id; nothing is queued then.
     """
     engine = app.engine
-    now = engine.clock.now()
-    inbound = Inbound(app.key(key), engine.new_id() if message_id is None else message_id, text, now, task_id=task_id)
+    now, new_id = engine.clock.now(), engine.new_id() if message_id is None else message_id
+    inbound = Inbound(app.key(key), new_id, text, now, task_id=task_id or "")
+    if task_id is not None:
+        await _check_task(app, inbound.key, task_id)
     duplicate = not await accept_message(engine.queue, inbound, engine.clock, engine.telemetry)
     sent = Sent(inbound.message_id, str(inbound.key), duplicate)
     if patience is None:
         return sent
     # A repeat may have been answered long ago, so no answer is too old to be looked for.
     return await _answer(app, replace(inbound, sent_at=0.0) if duplicate else inbound, sent, now + patience)
+
+
+async def _check_task(app: App, key: SessionKey, task_id: str) -> None:
+    """The worker refuses a task of another session, too, but the sender would hear of it as a dead letter."""
+    stores = app.engine.stores(key.tenant)
+    try:
+        task = await find_task(app.engine, stores, task_id)
+    except NotFound:
+        return
+    mapping = await find_mapping(app.engine, stores, key)
+    if mapping is None or mapping.session_id != task.session_id:
+        raise Conflict(
+            f"task {task_id!r} belongs to the session of {task.session_key}.",
+            fix="Send to that session with `outlive task send`, or choose another id for the task.",
+        )
 
 
 async def send_answer(app: App, key: str, answer: Answer, sender: str, patience: float | None) -> Sent:

@@ -28,8 +28,9 @@ def send(
         ),
     ] = None,
     task: Annotated[
-        str, typer.Option("--task", help="Your own id for the work; find it with `task show`.", show_default=False)
-    ] = "",
+        str | None,
+        typer.Option("--task", help="Your own id for the work; find it with `task show`.", show_default=False),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is answered, and print the reply.")] = False,
     timeout: Annotated[float, typer.Option(min=0, help="How long --wait waits, in seconds.")] = 600.0,
     data: options.Data = None,
