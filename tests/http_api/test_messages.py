@@ -7,12 +7,13 @@ import base64
 import gc
 from contextlib import aclosing, suppress
 
-from outlive.core.keys import SessionId, session_key
+from outlive.core.keys import SessionId, parse_session_key, session_key
 from outlive.core.live import LiveState
 from outlive.core.messages import decode_inbound
 from outlive.core.stream_positions import TextNews
+from outlive.entrypoints.http_api.streams import encode
 from outlive.errors import AgentFailed
-from outlive.flows.delivery.follow_session import Live, follow_session
+from outlive.flows.delivery.follow_session import Died, Live, follow_session
 from outlive.flows.run_turn import run_turn
 from outlive.protocols import TextPart, TurnDone
 from outlive.testing.instant_agent import InstantAgent
@@ -171,6 +172,20 @@ class Broken(InstantAgent):
         raise AgentFailed("no model.")
 
 
+async def until_dead(engine):
+    """The events of the session, up to a message's death."""
+    text = ""
+    async with (
+        asyncio.timeout(60),
+        aclosing(follow_session(engine, parse_session_key("acme:api:ada:default"))) as happenings,
+    ):
+        async for told in happenings:
+            text += encode(*told) if told else ""
+            if told and isinstance(told[0], Died):
+                break
+    return events_of(text)
+
+
 async def test_a_message_that_dies_is_told_to_whoever_looks(tmp_path) -> None:
     """Who comes to a session whose message was given up is told what was asked, and that it is a dead letter."""
     async with served(tmp_path, Broken(), workers=0) as api:
@@ -180,8 +195,7 @@ async def test_a_message_that_dies_is_told_to_whoever_looks(tmp_path) -> None:
             with suppress(AgentFailed):
                 await run_turn(engine, decode_inbound(delivery.message.body))
             await engine.queue.give_back(delivery, delay=0, reason="no model")
-        asyncio.get_running_loop().call_later(2, api.http._transport.app.state.api.closing.set)
-        found = events_of((await api("GET", "/v1/sessions/ada/events")).text)
+        found = await until_dead(engine)
         assert [name for _, name, _ in found] == ["asked", "text", "retry", "error"]
         assert (found[0][2]["text"], found[-1][2]["message_id"]) == ("hello", found[0][2]["message_id"])
 
