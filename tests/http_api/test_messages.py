@@ -191,7 +191,10 @@ async def test_a_message_that_dies_is_told_to_whoever_looks(tmp_path) -> None:
     async with served(tmp_path, Broken(), workers=0) as api:
         await api.ok("POST", "/v1/sessions/ada/messages?wait=0", {"text": "hello"})
         engine = api.app.engine
-        while delivery := await engine.queue.receive(visibility=30, wait=0):
+        while not await engine.queue.dead_letters():
+            delivery = await engine.queue.receive(visibility=30, wait=1)
+            if delivery is None:
+                continue
             with suppress(AgentFailed):
                 await run_turn(engine, decode_inbound(delivery.message.body))
             await engine.queue.give_back(delivery, delay=0, reason="no model")
