@@ -17,7 +17,7 @@ from outlive.testing.simulation.scenarios import SECONDS, WINDOW, Scenario
 from outlive.testing.simulation.universe import Universe
 from outlive.testing.simulation.verdict import check_in_the_end
 
-MOST_STEPS = 400_000
+MOST_STEPS = 1_000_000
 CALM_SECONDS = 3 * 3600.0
 """How long a universe may take to come to rest once nothing goes wrong any more: clocks are an hour apart."""
 
