@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -203,7 +204,8 @@ def _print_turn(console: Console, report: Report) -> None:
     if turn["how"] == "continued":
         _line(console, "how", "finished the turn of the worker that was killed", style="green")
     _line(console, "worker", f"pid {report.pid}, new process, {report.files_found} files in its directory", style="dim")
-    _line(console, "tree", hydrated, style="dim")
+    # Why all of it came, and not a window, is for `outlive trace show`.
+    _line(console, "tree", re.sub(r" \(.*?\)", "", hydrated, count=1), style="dim")
     puts, written = storage["object_puts"], storage["bytes_put"]
     saved = f"version {turn['before']} → {turn['after']}, {puts} object puts ({written:,} bytes), "
     _line(console, "saved", f"{saved}{storage['table_writes']} table writes, {report.seconds:.1f} s", style="dim")
