@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import assert_never
 
 from outlive.core.keys import SessionId, head_key
 from outlive.core.packs import PackName, pack_name
@@ -15,7 +16,7 @@ from outlive.core.turns import lease_renewal
 from outlive.errors import LeaseLost, NotFound, Unavailable, VersionConflict
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
-from outlive.protocols import Absent, At, Clock, Free, Hold, Keep, LeaseChange, Row, Table
+from outlive.protocols import Absent, At, Clock, Free, Hold, Keep, LeaseChange, Raise, Row, Table
 
 MOST_UNANSWERED = 8
 """Own writes that may have landed unseen before a lease is given up: a request can be on its way for long."""
@@ -152,8 +153,9 @@ async def write_settled(
 ) -> Row:
     """One conditional write whose outcome is known in the end.
 
-    After an unanswered write the record is read back: our own bytes one version on mean that it landed, the old
-    version that it did not, anything else that the lease has passed (`LeaseLost`).
+    After an unanswered write the record is read back: our own bytes and lease one version on mean that it landed, the
+    old version that it did not, anything else that the lease has passed (`LeaseLost`). The bytes alone do not tell:
+    who breaks a lease leaves them as they are.
     """
     expected = At(row.version, row.fence)
     unanswered = False
@@ -167,11 +169,24 @@ async def write_settled(
             raise
         except VersionConflict as error:
             landed = await table.read(row.key) if unanswered else None
-            if landed and (landed.version, landed.fence, landed.body) == (row.version + 1, row.fence, body):
+            ours = (row.version + 1, row.fence, body, _owner_after(row, lease))
+            if landed and (landed.version, landed.fence, landed.body, landed.owner) == ours:
                 return landed
             raise LeaseLost(f"session {row.key} has passed to another worker.") from error
 
     return await retrying(write, clock)
+
+
+def _owner_after(row: Row, lease: LeaseChange) -> str | None:
+    match lease:
+        case Keep():
+            return row.owner
+        case Hold(owner=owner) | Raise(owner=owner):
+            return owner
+        case Free():
+            return None
+        case _:
+            assert_never(lease)
 
 
 async def acquire(engine: Engine, table: Table, session_id: SessionId) -> Lease | Busy:
