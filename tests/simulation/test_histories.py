@@ -19,10 +19,10 @@ from outlive.testing.simulation.scenarios import CALL_FAULTS, DISTURBANCES, OPER
 from outlive.testing.simulation.shrink import shrink
 
 SEEDS = 80
-FOUND = (7_006_569, 9_002_597, 10_000_195, 20_019_724)
+FOUND = (7_006_569, 9_002_597, 10_000_195, 20_019_724, 20_046_630)
 """Failed once: a repeat sent in the second of its turn; a message between an erase cut off and its deletes; a check
 that held a lease against a worker whom a partition kept from hearing of it; a lease broken by force,
-taken for renewed."""
+taken for renewed; a fork taken back whose first writes all arrived afterwards."""
 TRACE = "from outlive.testing.simulation.__main__ import main; import sys; sys.exit(main(['--replay', '7']))"
 
 

@@ -110,7 +110,8 @@ async def _take_back(engine: Engine, stores: TenantStores, keys: Sequence[Sessio
     """Mappings, packs, head, in this order: no key ever points at a session that is not there.
 
     The head is emptied first, its time over: it never names a pack that is gone, and what cannot be taken back now is
-    a session that a sweep removes.
+    a session that a sweep removes. So is the head itself when its creation may still be on its way: without it that
+    write would find nothing in its place, and the commit behind it a head to name removed packs in.
     """
     session_id = lease.head.session_id
     with suppress(Unavailable, LeaseLost):
@@ -120,7 +121,10 @@ async def _take_back(engine: Engine, stores: TenantStores, keys: Sequence[Sessio
         packs = await list_packs(engine, stores, session_id)
         await stores.objects.delete([info.key for info in packs.values()])
         await delete_messages(engine, stores, session_id)
-        await lease.remove()
+        if lease.may_be_made_again:
+            await lease.release()
+        else:
+            await lease.remove()
 
 
 async def _unpoint(engine: Engine, stores: TenantStores, key: SessionKey, session_id: SessionId) -> None:

@@ -47,6 +47,8 @@ class Lease:
         """A holder before this one did not end in order: it may have left flushes."""
         self.former: tuple[Former, ...] = ()
         """Sessions that the key it was taken by has left, all closed to it: they may have answered its message."""
+        self.may_be_made_again = False
+        """The creation had no answer at first: where there is no head, it could still land, and later writes on it."""
 
     @property
     def fence(self) -> int:
@@ -206,12 +208,16 @@ async def create(engine: Engine, table: Table, head: Head) -> Lease:
     owner = engine.new_id()
     hold = Hold(owner, engine.clock.now() + engine.policy.lease_seconds)
     key, body = head_key(head.session_id), encode_head(head)
+    unanswered = False
     try:
         row = await table.write(key, body, expected=Absent(), lease=hold, expires_at=head.expires_at)
     except Unavailable:
+        unanswered = True
         row = await _created(engine, table, key, body, owner, head.expires_at)
     engine.tally.moved(None, head, engine.clock.now())
-    return Lease(table, row, owner, engine)
+    lease = Lease(table, row, owner, engine)
+    lease.may_be_made_again = unanswered
+    return lease
 
 
 async def _created(engine: Engine, table: Table, key: str, body: bytes, owner: str, expires_at: float) -> Row:
