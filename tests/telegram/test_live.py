@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
+from outlive.channels.shown_turns import MAX_FAULTS
 from outlive.channels.telegram.client import BotClient
-from outlive.channels.telegram.live import MAX_FAULTS, LiveBoard
+from outlive.channels.telegram.live import LiveBoard
 from outlive.core.keys import session_key
 from outlive.protocols import TextPart, ToolStarted
 from outlive.testing.clock import ManualClock
@@ -122,3 +126,43 @@ async def test_no_draft_follows_the_reply(telegram: FakeTelegram, board: LiveBoa
     board.hear(ADA, TextPart("late"))
     await board.step(turn)
     assert all(call.get("text") != "late" for call in telegram.called("sendMessageDraft"))
+
+
+async def test_no_message_is_left_behind_in_a_group(
+    telegram: FakeTelegram, board: LiveBoard, bot: BotClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn that ends while its message is on the way to the group waits for the id, and takes the message away."""
+    call, arrived, gate = bot.call, asyncio.Event(), asyncio.Event()
+
+    async def slow(method: str, *arguments: Any, **named: Any) -> Any:
+        answer = await call(method, *arguments, **named)
+        if method == "sendMessage":
+            arrived.set()
+            await gate.wait()
+        return answer
+
+    monkeypatch.setattr(bot, "call", slow)
+    board.begin(GROUP).hear(TextPart("one"))
+    board.run(GROUP)
+    await asyncio.wait_for(arrived.wait(), 10)
+    ending = asyncio.create_task(board.end(GROUP))
+    await asyncio.sleep(0.05)
+    gate.set()
+    await ending
+    assert (len(telegram.called("sendMessage")), telegram.sent(-1001)) == (1, [])
+
+
+async def test_an_answer_nobody_expected_ends_the_picture_only(
+    board: LiveBoard, bot: BotClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A picture that breaks on what the service says is logged and given up, and the reply can be sent."""
+
+    async def odd(*_: Any, **__: Any) -> Any:
+        raise KeyError("message_id")
+
+    monkeypatch.setattr(bot, "call", odd)
+    board.begin(GROUP)
+    board.run(GROUP)
+    await asyncio.sleep(0.01)
+    await board.hush(GROUP)
+    assert "shown no more" in caplog.text

@@ -5,12 +5,12 @@ Only a picture of the turn: nothing here can fail it. A stream becomes the reply
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
+from outlive.channels.shown_turns import ShownTurn, ShownTurns
 from outlive.channels.slack.blocks import Message, harmless, markdown, stop_button
 from outlive.channels.slack.client import SlackClient
 from outlive.channels.slack.faults import CannotShow, NotStreaming
@@ -18,7 +18,7 @@ from outlive.channels.slack.rules import Place, place_of
 from outlive.channels.slack.split import LIMIT, Chunk, split
 from outlive.core.keys import SessionKey
 from outlive.errors import OutliveError, RateLimited
-from outlive.protocols import AgentEvent, Clock, TextPart, ToolStarted
+from outlive.protocols import Clock
 
 Style = Literal["stream", "edit", "off"]
 
@@ -30,15 +30,13 @@ EDIT_SECONDS = 3.0
 """Edits are tier 3, fifty a minute."""
 FIRST_SECONDS = 1.0
 """A turn that is over by then shows no edited message."""
-STEP_SECONDS = 0.25
-MAX_FAULTS = 3
 STATUS_LENGTH = 100
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
-class LiveTurn:
+class LiveTurn(ShownTurn):
     """One running turn as it is shown."""
 
     place: Place
@@ -46,8 +44,6 @@ class LiveTurn:
     team: str
     style: Style
     began: float
-    text: str = ""
-    tool: str = ""
     ts: str = ""
     """Of the message that shows it; empty while there is none."""
     sent: str = ""
@@ -55,22 +51,8 @@ class LiveTurn:
     sent_at: float = 0.0
     status: str = ""
     status_at: float = 0.0
-    silent_until: float = 0.0
-    faults: int = 0
-    is_over: bool = False
-    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while something is being sent: a message whose `ts` nobody learns could never be taken away."""
     is_cut: bool = False
     """The stream takes no more: it has run out, is full, or says what the turn does not say any more."""
-
-    def hear(self, event: AgentEvent) -> None:
-        """Take in what the agent does."""
-        match event:
-            case TextPart(text):
-                self.text += ("\n\n" if self.tool and self.text else "") + text
-                self.tool = ""
-            case ToolStarted(_, name, summary):
-                self.tool = f"{name}: {summary}" if summary else name
 
     def wanted_status(self) -> str:
         """The line below the thread."""
@@ -96,17 +78,15 @@ def settled(text: str) -> str:
     return harmless(text if at < 0 or ">" in text[at:] else text[:at])
 
 
-@dataclass
-class LiveBoard:
+class LiveBoard(ShownTurns[LiveTurn]):
     """The turns that run in this process."""
 
-    client: SlackClient
-    clock: Clock
-    style: Style = "stream"
-    team: str = ""
-    """The workspace, which Slack wants to know of a stream's reader."""
-    _turns: dict[SessionKey, LiveTurn] = field(default_factory=dict)
-    _tasks: dict[SessionKey, asyncio.Task[None]] = field(default_factory=dict)
+    def __init__(self, client: SlackClient, clock: Clock, style: Style = "stream") -> None:
+        super().__init__(clock)
+        self.style: Style = style
+        self.team = ""
+        """The workspace, which Slack wants to know of a stream's reader."""
+        self._client = client
 
     def begin(self, key: SessionKey, sender: str = "") -> LiveTurn:
         """A turn begins: from now on it is shown. Streams are replies in a thread, and in channels to somebody."""
@@ -114,28 +94,6 @@ class LiveBoard:
         if style == "stream" and not (place.thread and (place.is_private or (sender and self.team))):
             style = "edit"
         turn = self._turns[key] = LiveTurn(place, sender, self.team, style, self.clock.now())
-        return turn
-
-    def run(self, key: SessionKey) -> None:
-        """Show the turn by itself until it ends."""
-        if (turn := self._turns.get(key)) is not None and key not in self._tasks:
-            self._tasks[key] = asyncio.create_task(self._run(turn))
-
-    def hear(self, key: SessionKey, event: AgentEvent) -> None:
-        """Something happens in the turn."""
-        if (turn := self._turns.get(key)) is not None:
-            turn.hear(event)
-
-    async def hush(self, key: SessionKey) -> LiveTurn | None:
-        """The reply is about to be sent: nothing may come after it."""
-        turn = self._turns.get(key)
-        if turn is not None:
-            turn.is_over = True
-        if turn is not None and (task := self._tasks.pop(key, None)) is not None:
-            async with turn.busy:
-                task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
         return turn
 
     async def become(self, key: SessionKey, chunk: Chunk, buttons: Message | None) -> bool:
@@ -158,14 +116,14 @@ class LiveBoard:
         if not turn.is_cut and chunk.shown.startswith(turn.sent):
             try:
                 rest = chunk.shown[len(turn.sent) :] or None
-                await self.client.call("chat.stopStream", {**which, "markdown_text": rest, "blocks": blocks})
+                await self._client.call("chat.stopStream", {**which, "markdown_text": rest, "blocks": blocks})
             except NotStreaming:
                 turn.is_cut = True
             else:
                 return
         with suppress(NotStreaming):
-            await self.client.call("chat.stopStream", which)
-        await self.client.call("chat.update", {**which, **markdown(chunk.shown, *(blocks or ()))})
+            await self._client.call("chat.stopStream", which)
+        await self._client.call("chat.update", {**which, **markdown(chunk.shown, *(blocks or ()))})
 
     async def end(self, key: SessionKey) -> None:
         """The turn is over: what showed it and is not the reply itself goes."""
@@ -183,26 +141,12 @@ class LiveBoard:
         turn.ts = ""
         with suppress(OutliveError):
             if turn.style == "stream":
-                await self.client.call("chat.stopStream", which, patience=0.0)
+                await self._client.call("chat.stopStream", which, patience=0.0)
         await self._attempt(turn, "chat.delete", dict(which))
 
-    async def close(self) -> None:
-        """Stop showing anything."""
-        for key in list(self._turns):
-            await self.hush(key)
-
-    async def _run(self, turn: LiveTurn) -> None:
-        while not turn.is_over:
-            await self.step(turn)
-            await self.clock.sleep(STEP_SECONDS)
-
-    async def step(self, turn: LiveTurn) -> None:
-        """Send what is due now."""
-        async with turn.busy:
-            await self._send_due(turn, self.clock.now())
-
-    async def _send_due(self, turn: LiveTurn, now: float) -> None:
-        if turn.style == "off" or turn.is_over or turn.faults >= MAX_FAULTS or now < turn.silent_until:
+    async def send_due(self, turn: LiveTurn, now: float) -> None:
+        """The status where it has changed or would vanish, and the text by stream or by edits."""
+        if turn.style == "off":
             return
         status = turn.wanted_status()
         if turn.place.thread and (status != turn.status or now - turn.status_at >= STATUS_SECONDS):
@@ -249,7 +193,7 @@ class LiveBoard:
     async def _attempt(self, turn: LiveTurn, method: str, parameters: dict[str, object]) -> str | None:
         """One try, the message's `ts`: a picture that cannot be sent is left out, after three faults all are."""
         try:
-            return str((await self.client.call(method, parameters, patience=0.0)).get("ts") or "")
+            return str((await self._client.call(method, parameters, patience=0.0)).get("ts") or "")
         except RateLimited as error:
             turn.silent_until = self.clock.now() + error.retry_after
         except NotStreaming:

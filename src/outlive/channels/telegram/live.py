@@ -5,11 +5,10 @@ Only a picture of the turn: nothing here can fail it, and the reply itself is al
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from outlive.channels.shown_turns import ShownTurn, ShownTurns
 from outlive.channels.telegram.client import BotClient, address
 from outlive.channels.telegram.faults import NotModified
 from outlive.channels.telegram.markdown import Formatted, formatted
@@ -17,7 +16,7 @@ from outlive.channels.telegram.rules import Place, place_of
 from outlive.channels.telegram.split import split
 from outlive.core.keys import SessionKey
 from outlive.errors import OutliveError, RateLimited
-from outlive.protocols import AgentEvent, Clock, TextPart, ToolStarted
+from outlive.protocols import Clock
 
 TYPING_SECONDS = 4.0
 """Telegram shows "typing" for 5 s at most."""
@@ -26,38 +25,22 @@ DRAFT_LIFE = 24.0
 """A draft vanishes after 30 s unless it is sent again."""
 EDIT_SECONDS = 3.0
 """Groups take 20 messages and edits a minute."""
-STEP_SECONDS = 0.25
-MAX_FAULTS = 3
 STOP_BUTTON = {"inline_keyboard": [[{"text": "Stop", "callback_data": "stop"}]]}
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
-class LiveTurn:
+class LiveTurn(ShownTurn):
     """One running turn as it is shown."""
 
     place: Place
     draft_id: int
-    text: str = ""
-    tool: str = ""
     shown: str | None = None
     shown_at: float = 0.0
     typed_at: float = 0.0
     message_id: int | None = None
     """Of the message that is edited, in a group."""
-    silent_until: float = 0.0
-    faults: int = 0
-    is_over: bool = False
-
-    def hear(self, event: AgentEvent) -> None:
-        """Take in what the agent does."""
-        match event:
-            case TextPart(text):
-                self.text += ("\n\n" if self.tool and self.text else "") + text
-                self.tool = ""
-            case ToolStarted(_, name, summary):
-                self.tool = f"{name}: {summary}" if summary else name
 
     def picture(self) -> str:
         """Text and running tool."""
@@ -71,40 +54,19 @@ class LiveTurn:
         return bool(self.picture()) and self.picture() != self.shown and now - self.shown_at >= EDIT_SECONDS
 
 
-@dataclass
-class LiveBoard:
+class LiveBoard(ShownTurns[LiveTurn]):
     """The turns that run in this process."""
 
-    bot: BotClient
-    clock: Clock
-    _turns: dict[SessionKey, LiveTurn] = field(default_factory=dict)
-    _tasks: dict[SessionKey, asyncio.Task[None]] = field(default_factory=dict)
-    _count: int = 0
+    def __init__(self, bot: BotClient, clock: Clock) -> None:
+        super().__init__(clock)
+        self._bot = bot
+        self._count = 0
 
     def begin(self, key: SessionKey, sender: str = "") -> LiveTurn:  # noqa: ARG002 - other channels show it to one person
         """A turn begins: from now on it is shown."""
         self._count += 1
         turn = self._turns[key] = LiveTurn(place_of(key), self._count)
         return turn
-
-    def run(self, key: SessionKey) -> None:
-        """Show the turn by itself until it ends."""
-        if (turn := self._turns.get(key)) is not None and key not in self._tasks:
-            self._tasks[key] = asyncio.create_task(self._run(turn))
-
-    def hear(self, key: SessionKey, event: AgentEvent) -> None:
-        """Something happens in the turn."""
-        if (turn := self._turns.get(key)) is not None:
-            turn.hear(event)
-
-    async def hush(self, key: SessionKey) -> None:
-        """The reply is about to be sent: no draft may come after it."""
-        if (turn := self._turns.get(key)) is not None:
-            turn.is_over = True
-        if (task := self._tasks.pop(key, None)) is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def end(self, key: SessionKey) -> None:
         """The turn is over: the edited message goes, the reply stands for it."""
@@ -113,21 +75,8 @@ class LiveBoard:
         if turn is not None and turn.message_id is not None:
             await self._attempt(turn, "deleteMessage", {"chat_id": turn.place.chat_id, "message_id": turn.message_id})
 
-    async def close(self) -> None:
-        """Stop showing anything."""
-        for key in list(self._turns):
-            await self.hush(key)
-
-    async def _run(self, turn: LiveTurn) -> None:
-        while not turn.is_over:
-            await self.step(turn)
-            await self.clock.sleep(STEP_SECONDS)
-
-    async def step(self, turn: LiveTurn) -> None:
-        """Send what is due now."""
-        now = self.clock.now()
-        if turn.is_over or turn.faults >= MAX_FAULTS or now < turn.silent_until:
-            return
+    async def send_due(self, turn: LiveTurn, now: float) -> None:
+        """Typing every four seconds, and the picture where it has changed or would vanish."""
         if now - turn.typed_at >= TYPING_SECONDS:
             turn.typed_at = now
             await self._attempt(turn, "sendChatAction", {**address(turn.place, action=True), "action": "typing"})
@@ -152,7 +101,7 @@ class LiveBoard:
     async def _attempt(self, turn: LiveTurn, method: str, parameters: dict[str, object]) -> dict[str, int] | None:
         """One try: a picture that cannot be sent is left out, and after three faults the turn is shown no more."""
         try:
-            result = await self.bot.call(method, parameters, patience=0.0)
+            result = await self._bot.call(method, parameters, patience=0.0)
         except NotModified:
             return None
         except RateLimited as error:
