@@ -7,6 +7,7 @@ any other. Rewinding keeps it whole, so a message that was answered once is neve
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +20,9 @@ from outlive.errors import Corrupt
 PATH = "ledger.jsonl"
 _OPTIONAL = ("approval", "lifted", "joined", "files")
 """Left out of the line when empty."""
+_START = re.compile(rb'\{"turn":\d+,"version":\d+,"at":([\d.e+-]+),"message_id":("(?:[^"\\]|\\.)*"),')
+_JOINED = b',"joined":['
+"""In no string of a line: a quotation mark there has a backslash before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,18 @@ def line_at(ledger: bytes, offset: int) -> LedgerLine:
 def lines_of(ledger: bytes) -> Iterator[LedgerLine]:
     """Every line, oldest first."""
     return (decode_line(raw) for raw in ledger.splitlines() if raw)
+
+
+def answered_in(raw: bytes) -> tuple[float, tuple[str, ...]] | None:
+    """When a line was committed and which messages it answers, mostly without the rest of it; None for no line."""
+    start = _START.match(raw)
+    try:
+        if start is None or _JOINED in raw:
+            line = decode_line(raw)
+            return line.at, (line.message_id, *line.joined)
+        return float(start[1]), (json.loads(start[2]),)
+    except (ValueError, Corrupt):
+        return None
 
 
 def find_message(ledger: bytes, message_id: str) -> LedgerLine | None:
