@@ -113,13 +113,6 @@ def answered_in(raw: bytes) -> tuple[float, tuple[str, ...]] | None:
         return None
 
 
-def find_message(ledger: bytes, message_id: str) -> LedgerLine | None:
-    """The turn that answered this message, however long ago; None when none did."""
-    if json.dumps(message_id).encode() not in ledger:
-        return None
-    return next((line for line in lines_of(ledger) if message_id in (line.message_id, *line.joined)), None)
-
-
 def digest_of(line: LedgerLine) -> str:
     """The digest under which the head's window knows this line's message."""
     return message_digest(line.message_id)

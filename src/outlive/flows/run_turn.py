@@ -160,6 +160,8 @@ class _Asked:
     deadline: Deadline
     task: TrackedTask
     allowed: Admitted | Refusal = field(default_factory=Admitted)
+    keeps_others: bool = True
+    """Whether a dead worker may have left something of another message, which has to be found again."""
 
 
 async def _answer(asked: _Asked) -> Turn | Busy | HandedOver:
@@ -200,7 +202,8 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy | HandedOver:
             return allowed
         tell_taken_over(engine, lease, flushes)
         plan = Start() if isinstance(allowed, Refusal) else plan
-        asked = replace(asked, allowed=allowed, inbound=_to_run(lease, inbound, plan))
+        others = any(flush.message_id != inbound.message_id for flush in flushes)
+        asked = replace(asked, allowed=allowed, inbound=_to_run(lease, inbound, plan), keeps_others=others)
         return await _in_workspace(asked, plan, search=isinstance(known, Unsure))
 
 
@@ -280,7 +283,11 @@ async def _run(
             await flush_last(turn)
             return HandedOver(lease.head.session_id, turn.steps, trace)
         with trace.step("commit") as step:
-            line = await commit(turn, done)
+            try:
+                line = await commit(turn, done)
+            except Invalid:
+                lease.dirty = lease.dirty and asked.keeps_others  # what is stored of this one is of the refused tree
+                raise
             step.found = f"version {line.version}"
         live.finish(line.reply)
     await engine.agent.keep(workspace.root, lease.head.tree)
