@@ -109,6 +109,14 @@ class OutliveEmbedded:
         await workspace.close()
         return history
 
+    async def forget(self) -> None:
+        if self._lease is not None:
+            await self._lease.release()
+            self._lease = None
+        shutil.rmtree(self._machine)
+        self._machine.mkdir(mode=0o700)
+        self._began = time.process_time()
+
     async def close(self) -> None:
         if self._lease is not None:
             await self._lease.release()
