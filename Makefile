@@ -102,16 +102,33 @@ $(SITE)/.ready: requirements/docs.txt
 	$(SITE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	@touch $@
 
-bench: $(READY) $(BENCH)/.ready $(SERVERS)/.ready  ## Measure requests, bytes and time beside the peers; JSON in build
-	@mkdir -p build
-	$(BIN)/python -m bench run --on embedded redis postgres --json build/bench.json
-	$(BIN)/python -m bench run --on aws --turns 6 --rounds 2 --json build/bench-aws.json
-	$(BIN)/python -m bench plot build/bench.json build/bench-aws.json
-	$(BIN)/python -m bench throughput --on embedded postgres aws --json build/bench-throughput.json --flames docs/benchmarks/flames.svg
-	$(BIN)/python -m bench startup --json build/bench-startup.json
-	$(BIN)/python -m bench agent --json build/bench-agent.json
-	$(BIN)/python -m bench delivery --json build/bench-delivery.json
-	$(BIN)/python -m bench console --json build/bench-console.json
+# SMALL=1 runs every part of the benchmark once, to prove that all of it works here: its times say nothing.
+ifdef SMALL
+FIGURES  := build/small
+PICTURES := build/small
+RUN_ALL  := --sizes 10 --turns 2 --rounds 1
+RUN_AWS  := $(RUN_ALL)
+RATES    := --workers 1 2 --turns 5
+STARTS   := --rounds 1
+AGENT    := --megabytes 0.1 --rounds 1
+DELIVERY := --messages 48
+CONSOLE  := --sessions 100 --turns 2 --rounds 1
+else
+FIGURES  := build
+PICTURES := docs/benchmarks
+RUN_AWS  := --turns 6 --rounds 2
+endif
+
+bench: $(READY) $(BENCH)/.ready $(SERVERS)/.ready  ## Measure requests, bytes and time beside the peers; SMALL=1: try every part
+	@mkdir -p $(FIGURES)
+	$(BIN)/python -m bench run --on embedded redis postgres $(RUN_ALL) --json $(FIGURES)/bench.json
+	$(BIN)/python -m bench run --on aws $(RUN_AWS) --json $(FIGURES)/bench-aws.json
+	$(BIN)/python -m bench plot $(FIGURES)/bench.json $(FIGURES)/bench-aws.json --folder $(PICTURES)
+	$(BIN)/python -m bench throughput --on embedded postgres aws $(RATES) --json $(FIGURES)/bench-throughput.json --flames $(PICTURES)/flames.svg
+	$(BIN)/python -m bench startup $(STARTS) --json $(FIGURES)/bench-startup.json
+	$(BIN)/python -m bench agent $(AGENT) --json $(FIGURES)/bench-agent.json
+	$(BIN)/python -m bench delivery $(DELIVERY) --json $(FIGURES)/bench-delivery.json
+	$(BIN)/python -m bench console $(CONSOLE) --json $(FIGURES)/bench-console.json
 
 $(BENCH)/.ready: bench/requirements/peers.txt
 	$(PYTHON) -m venv $(BENCH)

@@ -23,7 +23,7 @@ from bench.remote import ROOT, BenchError, Interpreters
 from bench.report import document, show
 from bench.servers import servers
 
-TABLE_WIDTH = 124
+TABLE_WIDTH = 136
 _NAMES = [entry.name for entry in ENTRIES]
 
 
@@ -138,6 +138,7 @@ async def _startup(options: argparse.Namespace) -> int:
 async def _plot(options: argparse.Namespace) -> int:
     from bench.plots import plots
 
+    options.folder.mkdir(exist_ok=True, parents=True)
     for name, picture in plots([json.loads(path.read_text()) for path in options.files]).items():
         (options.folder / name).write_text(picture)
         print(options.folder / name)

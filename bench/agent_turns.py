@@ -1,7 +1,8 @@
 """`python -m bench agent`: what a turn on the real CLI costs, cold and warm, beside the SDK alone.
 
-The SDK alone keeps its sessions in its own memory store. The model is the scripted one on this machine. Its own time,
-from a request to the end of the answer, is some 20 ms and in every figure; compared is everything around it.
+The SDK alone keeps its sessions in its own memory store, which has each line it was ever given, as our packs do. The
+model is the scripted one on this machine. Its own time, from a request to the end of the answer, is some 20 ms and in
+every figure; compared is everything around it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from pydantic import SecretStr
 
 from outlive.agents.models import STAND_IN_KEY
 from outlive.agents.options import TOOLS
+from outlive.flows.turn.find_session import find_head, find_session
+from outlive.flows.turn.read_ledger import read_file
 from outlive.settings import Settings, load_settings
 from outlive.testing.scripted_model import ScriptedModel
 from outlive.wiring import App, open_app
@@ -50,11 +53,22 @@ class Row:
     """One size of transcript: seconds of each turn, by route."""
 
     megabytes: float
+    """All that was ever said: what the SDK's store holds, and our packs."""
+    on_disk: float
+    """Of it, what our turn on another host restores: all since the conversation's last compaction."""
     seconds: dict[str, list[float]] = field(default_factory=lambda: {route: [] for route in ROUTES})
 
     def median(self, route: str) -> float:
         """The median turn."""
         return statistics.median(self.seconds[route])
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A transcript of the CLI's, with its session's id."""
+
+    session_id: str
+    lines: bytes
 
 
 async def measure_turns(folder: Path, sizes: list[float], rounds: int, say: Callable[[str], None]) -> list[Row]:
@@ -66,11 +80,12 @@ async def measure_turns(folder: Path, sizes: list[float], rounds: int, say: Call
         for size in sizes:
             say(f"grow to {size:g} MB")
             await _grow(settings, size)
-            row = Row(_transcript(settings).stat().st_size / 1e6)
+            row = Row(len(await _whole(settings)) / 1e6, 0.0)
             for number in range(rounds):
                 say(f"{size:g} MB, round {number + 1} of {rounds}")
                 await _outlive(settings, row)
-                await _sdk(_transcript(settings), folder, model.url, row)
+                await _sdk(Conversation(_transcript(settings).stem, await _whole(settings)), folder, model.url, row)
+            row.on_disk = _transcript(settings).stat().st_size / 1e6
             rows.append(row)
     return rows
 
@@ -91,6 +106,15 @@ def _transcript(settings: Settings) -> Path:
     return path
 
 
+async def _whole(settings: Settings) -> bytes:
+    """The transcript as it is stored; on disk there may be what follows its last compaction."""
+    async with open_app(settings) as app:
+        stores = app.engine.stores(app.settings.tenant)
+        head = await find_head(app.engine, stores, await find_session(app.engine, stores, app.key(KEY)))
+        path = f"config/projects/session/{head.agent_session_id}.jsonl"
+        return await read_file(app.engine, stores, head, path) or b""
+
+
 async def _timed(work: Callable[[], Awaitable[object]]) -> float:
     started = time.perf_counter()
     await work()
@@ -106,10 +130,11 @@ async def _tell(settings: Settings, text: str) -> None:
 
 
 async def _grow(settings: Settings, megabytes: float) -> None:
-    """Long messages until the transcript is as large; a warm process makes this quick."""
+    """Long messages until all that was said is as large; a warm process makes this quick."""
+    left = len(await _whole(settings)) - _transcript(settings).stat().st_size
     async with open_app(settings) as app:
         number = 0
-        while (missing := megabytes * 1e6 - _transcript(settings).stat().st_size) > 20_000:
+        while (missing := megabytes * 1e6 - left - _transcript(settings).stat().st_size) > 20_000:
             number += 1
             length = int(min(FILLER_BYTES, missing / 2))
             await app.ask(KEY, f"Note {number}: " + f"{number} of many words, ".ljust(24) * (length // 24))
@@ -132,12 +157,12 @@ async def _ask(app: App) -> None:
 # ----------------------------------------------------------------------------------------- the SDK alone
 
 
-async def _sdk(transcript: Path, folder: Path, url: str, row: Row) -> None:
+async def _sdk(said: Conversation, folder: Path, url: str, row: Row) -> None:
     """The same conversation from the SDK's memory store; then the next turn of a client that stays connected."""
     async with _place(folder) as place:
-        options = await _options(transcript, place, url)
+        options = await _options(said, place, url)
         row.seconds["SDK, another host"].append(await _timed(lambda: _query(options)))
-    async with _place(folder) as place, ClaudeSDKClient(await _options(transcript, place, url)) as client:
+    async with _place(folder) as place, ClaudeSDKClient(await _options(said, place, url)) as client:
         await _answer(client)
         row.seconds["SDK, live client"].append(await _timed(lambda: _answer(client)))
 
@@ -153,12 +178,12 @@ async def _place(folder: Path) -> AsyncIterator[Path]:
         await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
 
 
-async def _options(transcript: Path, place: Path, url: str) -> ClaudeAgentOptions:
+async def _options(said: Conversation, place: Path, url: str) -> ClaudeAgentOptions:
     store = InMemorySessionStore()
     key = project_key_for_directory(place / "work")
-    await store.append({"project_key": key, "session_id": transcript.stem}, _entries(transcript))
+    await store.append({"project_key": key, "session_id": said.session_id}, _entries(said.lines))
     return ClaudeAgentOptions(
-        resume=transcript.stem,
+        resume=said.session_id,
         session_store=store,
         cwd=place / "work",
         model=MODEL,
@@ -180,8 +205,8 @@ async def _options(transcript: Path, place: Path, url: str) -> ClaudeAgentOption
     )
 
 
-def _entries(transcript: Path) -> list[SessionStoreEntry]:
-    entries = [json.loads(line) for line in transcript.read_bytes().splitlines()]
+def _entries(lines: bytes) -> list[SessionStoreEntry]:
+    entries = [json.loads(line) for line in lines.splitlines()]
     return [cast("SessionStoreEntry", entry) for entry in entries if not entry["type"].startswith(NOT_MIRRORED)]
 
 
@@ -204,11 +229,12 @@ def _check(messages: list[Any]) -> None:
 
 def table(rows: list[Row]) -> str:
     """Medians in seconds, and our turns as a share of the SDK's turn on another host."""
-    head = f"{'MB':>6}  " + "  ".join(f"{route:>22}" for route in ROUTES) + f"  {'cold share':>10}  {'warm share':>10}"
+    names = "  ".join(f"{route:>22}" for route in ROUTES)
+    head = f"{'MB':>6}  {'restored':>8}  {names}  {'cold share':>10}  {'warm share':>10}"
     return "\n".join([head, *map(_line, rows)])
 
 
 def _line(row: Row) -> str:
     cold, warm, peer, _ = (row.median(route) for route in ROUTES)
     times = "  ".join(f"{row.median(route):>22.3f}" for route in ROUTES)
-    return f"{row.megabytes:>6.1f}  {times}  {cold / peer:>10.2f}  {warm / peer:>10.2f}"
+    return f"{row.megabytes:>6.1f}  {row.on_disk:>8.1f}  {times}  {cold / peer:>10.2f}  {warm / peer:>10.2f}"

@@ -30,7 +30,7 @@ class Contestant(Protocol):
 
     The worker calls `open` once, then any of the others in any order, then `close`. The handle that `open` made
     is kept across turns, as in a warm worker. For a resume the worker makes a new contestant and measures
-    `open` and `resume` together.
+    `open` and `resume` together, then, after `forget`, `resume` alone.
     """
 
     async def open(self, folder: Path) -> None:
@@ -47,6 +47,13 @@ class Contestant(Protocol):
 
     async def resume(self) -> History:
         """Bring the whole conversation into memory, as messages that the next model call could be made from."""
+        ...
+
+    async def forget(self) -> None:
+        """Put the session out of memory, and what is kept of it on this machine off the disk; connections stay.
+
+        The next `resume` has to bring it back as the first one did.
+        """
         ...
 
     async def close(self) -> None:

@@ -42,6 +42,9 @@ class GoogleAdk:
         session = await self._service.get_session(**self._who)
         return History.of(event.content.parts[0].text for event in session.events)
 
+    async def forget(self) -> None:
+        """Each `resume` asks the store for everything."""
+
     async def close(self) -> None:
         """Each call opens the file for itself."""
 

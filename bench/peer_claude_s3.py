@@ -50,6 +50,9 @@ class ClaudeS3:
         entries = [json.loads(line) for part in parts for line in part.splitlines()]
         return History.of(entry["message"]["content"] for entry in entries)
 
+    async def forget(self) -> None:
+        """Each `resume` asks the store for everything."""
+
     async def close(self) -> None:
         self._threads.shutdown()
         self._client.close()

@@ -47,6 +47,9 @@ class Dbos:
         found = await DBOS.list_workflows_async(name="converse", load_input=False, load_output=True)
         return History.of(text for each in found for text in each.output)
 
+    async def forget(self) -> None:
+        """Each `resume` asks the store for everything."""
+
     async def close(self) -> None:
         DBOS.destroy()
         # it had made its threads the loop's, and they have ended

@@ -46,6 +46,9 @@ class LangGraph:
         messages = self._graph.get_state(self._config).values["messages"]
         return History.of(str(message.content) for message in messages)
 
+    async def forget(self) -> None:
+        """Each `resume` asks the store for everything."""
+
     async def close(self) -> None:
         self._stack.close()
 

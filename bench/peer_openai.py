@@ -29,6 +29,9 @@ class OpenAISession:
     async def resume(self) -> History:
         return History.of(_text(item) for item in await self._session.get_items())
 
+    async def forget(self) -> None:
+        """Each `resume` asks the store for everything."""
+
     async def close(self) -> None:
         self._session.close()
 

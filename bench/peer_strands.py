@@ -18,35 +18,47 @@ class StrandsFiles:
     """One JSON file per message, replaced atomically; no fsync."""
 
     async def open(self, folder: Path) -> None:
-        self._manager = self.manager(folder)
-        # The default window of 40 messages would forget the rest; every other contestant keeps all of them.
-        self._agent = Agent(
-            model=_NoModel(),
-            agent_id="bench",
-            session_manager=self._manager,
-            conversation_manager=NullConversationManager(),
-            callback_handler=None,
-        )
+        # Building the Agent restores its messages, and its manager serves no second one: both belong to a resume.
+        self._folder = folder
+        self._built: Agent | None = None
+
+    @property
+    def _agent(self) -> Agent:
+        if self._built is None:
+            self._manager = self.manager(self._folder)
+            # The default window of 40 messages would forget the rest; every other contestant keeps all of them.
+            self._built = Agent(
+                model=_NoModel(),
+                agent_id="bench",
+                session_manager=self._manager,
+                conversation_manager=NullConversationManager(),
+                callback_handler=None,
+            )
+        return self._built
 
     def manager(self, folder: Path) -> Any:
         """The library's store for this folder's session."""
         return FileSessionManager("bench", storage_dir=str(folder))
 
     async def seed(self, turns: list[Turn]) -> None:
+        agent = self._agent
         for message in (message for turn in turns for message in turn):
-            self._manager.append_message(_stored(message), self._agent)
+            self._manager.append_message(_stored(message), agent)
 
     async def append_turn(self, user: Message, assistant: Message) -> None:
         # Hooks: append and sync at each message added, one more sync after the invocation.
+        agent = self._agent
         for message in (_stored(user), _stored(assistant)):
-            self._agent.messages.append(message)
-            self._manager.append_message(message, self._agent)
-            self._manager.sync_agent(self._agent)
-        self._manager.sync_agent(self._agent)
+            agent.messages.append(message)
+            self._manager.append_message(message, agent)
+            self._manager.sync_agent(agent)
+        self._manager.sync_agent(agent)
 
     async def resume(self) -> History:
-        # Building the Agent restored the messages: `open` is part of a measured resume.
         return History.of(message["content"][0]["text"] for message in self._agent.messages)
+
+    async def forget(self) -> None:
+        self._built = None
 
     async def close(self) -> None:
         """Nothing to release: no handle outlives a call."""

@@ -82,14 +82,19 @@ class Worker:
         return asdict(disk(self._folder))
 
     async def resume(self) -> Answer:
-        """Open a new contestant and bring the conversation back, measured as one piece."""
+        """Open a new contestant and bring the conversation back, measured as one piece; then again without opening."""
         contestant = self._made()
         gc.collect()  # what the resume before this one left behind is not this one's to clear
         started = time.perf_counter_ns()
         (history, opened), sample = await measure(lambda: self._come_back(contestant))
+        stages = dict(getattr(contestant, "stages", {}))
+        await contestant.forget()
+        gc.collect()
+        again, without = await measure(contestant.resume)
         await contestant.close()
-        stages: dict[str, float] = getattr(contestant, "stages", {})
-        whole = {**asdict(sample), "open_nanoseconds": opened - started, "stages": stages}
+        if again != history:
+            raise AssertionError(f"resumed {again}, and {history} the first time")
+        whole = {**asdict(sample), "open_nanoseconds": opened - started, "stages": stages, "again": asdict(without)}
         return {"sample": whole, **asdict(history)}
 
     async def count_resume(self) -> Answer:

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+
+from outlive.variables import FromVariables
 
 
-class SetVariables(EnvSettingsSource):
-    """The environment, read for the fields it has a variable for: to look closely at all of them takes 3 ms."""
-
-    def __call__(self) -> dict[str, Any]:
-        """Values by field or alias, as the class above gives them."""
-        values: dict[str, Any] = {}
-        for name, field in self.settings_cls.model_fields.items():
-            alias = field.validation_alias
-            variable = alias if isinstance(alias, str) else self.env_prefix + name
-            if variable.lower() in self.env_vars:
-                found, key, is_complex = self.get_field_value(field, name)
-                values[key] = self.prepare_field_value(name, field, found, is_complex)
-        return values
-
-
-class ChannelSettings(BaseSettings):
+class ChannelSettings(FromVariables):
     """Who may talk to the agent through which service, and with which secrets; see `settings.Settings`."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (pydantic's names)
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What the caller gives, above the environment; pydantic asks for this."""
-        return init_settings, SetVariables(settings_cls)
 
     telegram_bot_token: SecretStr | None = Field(
         None, validation_alias="TELEGRAM_BOT_TOKEN", description="Token of the Telegram bot (`TELEGRAM_BOT_TOKEN`)."

@@ -8,18 +8,17 @@ import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
 
 from outlive.channel_settings import ChannelSettings
 from outlive.errors import Invalid
 from outlive.region_settings import RegionSettings
 from outlive.telemetry_settings import TelemetrySettings
+from outlive.variables import PREFIX
 
-PREFIX = "OUTLIVE_"
 FILE_VARIABLE = "OUTLIVE_CONFIG"
 JSON_VARIABLE = "OUTLIVE_JSON"
 COMMAND_PREFIX = "OUTLIVE_CLI_"
@@ -37,15 +36,6 @@ def default_data() -> Path:
 
 class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     """Everything that can be chosen. Each field is read from `OUTLIVE_<NAME>` or from `outlive.toml`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        frozen=True,
-        extra="forbid",
-        validate_default=True,
-        env_ignore_empty=True,
-        hide_input_in_errors=True,
-    )
 
     data: Path = Field(default_factory=default_data, description="Folder of the embedded table, queue and objects.")
     table: str = Field("", description="Table URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
@@ -79,7 +69,7 @@ class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     model: str = Field(
         "", description="Model name; `scripted` for the built-in scripted model; empty: the agent's own."
     )
-    models: Annotated[tuple[str, ...], NoDecode] = Field(
+    models: tuple[str, ...] = Field(
         (), description="Models that a session may choose with `/model`, with commas between; empty: none."
     )
     profile: str = Field("default", description="Agent profile of new sessions.")
@@ -171,11 +161,11 @@ class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     sandbox_paths: str = Field(
         "", description="Further files and folders the bubblewrap sandbox shows, read-only, separated by `:`."
     )
-    approve: Annotated[tuple[str, ...], NoDecode] = Field(
+    approve: tuple[str, ...] = Field(
         (), description="Tool calls that a person has to allow: permission rules, separated by commas."
     )
     approval_seconds: float = Field(1800.0, gt=0, le=2_160_000, description="How long such a call waits for a person.")
-    approvers: Annotated[tuple[str, ...], NoDecode] = Field(
+    approvers: tuple[str, ...] = Field(
         (), description="Senders who may allow every call, beside the one whose message led to it."
     )
     warm_processes: int = Field(4, ge=0, le=1000, description="Agent processes kept alive between turns; 0: none.")
@@ -324,6 +314,8 @@ def _check_key_pair(settings: Settings) -> None:
 
 VARIABLES = {name: PREFIX + name.upper() for name in Settings.model_fields}
 VARIABLES |= {name: alias for alias, name in ALIASES.items()}
+KNOWN = {*VARIABLES.values(), FILE_VARIABLE, JSON_VARIABLE}
+"""Every variable of ours that may be set."""
 
 
 def _variable(name: str) -> str:
@@ -348,10 +340,9 @@ def _file_values() -> dict[str, Any]:
 
 
 def _refuse_unknown_variables() -> None:
-    known = {_variable(name) for name in Settings.model_fields} | {FILE_VARIABLE, JSON_VARIABLE}
     for name in os.environ:
-        if name.startswith(PREFIX) and not name.startswith(COMMAND_PREFIX) and name not in known:
-            nearest = _nearest(name, sorted(known))
+        if name.startswith(PREFIX) and not name.startswith(COMMAND_PREFIX) and name not in KNOWN:
+            nearest = _nearest(name, sorted(KNOWN))
             raise Invalid(f"{name} is not a setting.{nearest}", fix="See docs/reference/settings.md.")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from outlive.clock import SystemClock
@@ -14,9 +16,11 @@ from outlive.flows.fresh_records import FreshRecords
 from outlive.flows.regions.pair import RegionPair
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.objects.objects import UrlObjects
-from outlive.protocols import Broadcast, Clock, Objects, Queue, Table, TenantKeys
+from outlive.protocols import Broadcast, Clock, HotCache, Objects, Queue, Table, TenantKeys
 from outlive.second_region import in_step, open_pair
 from outlive.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +44,14 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     """Open all of them; `stack` closes what was opened. `Invalid` names a URL that is of no use."""
     clock = SystemClock()
     databases = Databases(stack)
-    table, objects = await _open_two(settings, databases, clock, stack)
+    table, objects, cache = await _open_together(settings, databases, clock, stack)
     pair = await open_pair(settings, (table, objects), databases, clock, stack)
     if pair is not None:
         table, objects = in_step(pair, stack)
     else:  # of two regions the tokens carry an epoch, so none can be drawn
         table = FreshRecords(table, secrets.randbits)
     queue = await databases.queue(settings.queue_url, clock)
-    cache = await open_hot_cache(settings.hot, clock)
     if cache is not None:
-        stack.push_async_callback(cache.close)
         objects = HotObjects(objects, cache, clock)
     archive = await _open_archive(settings.archive, clock)
     if archive is not None:
@@ -62,16 +64,43 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     return await _sealed(stores, settings, databases, clock, stack)
 
 
-async def _open_two(
+async def _open_together(
     settings: Settings, databases: Databases, clock: Clock, stack: AsyncExitStack
-) -> tuple[Table, Objects]:
-    """Table and objects; where a role is taken for each turn, by credentials that reach one tenant."""
+) -> tuple[Table, Objects, HotCache | None]:
+    """Table, objects and hot cache: while a database server makes a process for us, the others are opened.
+
+    Where a role is taken for each turn, table and objects by credentials that reach one tenant. Of several faults the
+    table's is told.
+    """
     if settings.turn_role:
-        return await open_scoped(settings, clock, stack)
-    table = await databases.table(settings.table_url)
+        table, objects = await open_scoped(settings, clock, stack)
+        return table, objects, await _open_hot(settings, clock, stack)
+    opened = await asyncio.gather(
+        databases.table(settings.table_url),
+        _open_objects(settings, clock, stack),
+        _open_hot(settings, clock, stack),
+        return_exceptions=True,  # what the others have opened by then is to be closed, too
+    )
+    return _checked(opened[0]), _checked(opened[1]), _checked(opened[2])
+
+
+def _checked(opened: T | BaseException) -> T:
+    if isinstance(opened, BaseException):
+        raise opened
+    return opened
+
+
+async def _open_objects(settings: Settings, clock: Clock, stack: AsyncExitStack) -> Objects:
     objects = await UrlObjects.open(settings.objects_url, clock=clock)
     stack.push_async_callback(objects.close)
-    return table, objects
+    return objects
+
+
+async def _open_hot(settings: Settings, clock: Clock, stack: AsyncExitStack) -> HotCache | None:
+    cache = await open_hot_cache(settings.hot, clock)
+    if cache is not None:
+        stack.push_async_callback(cache.close)
+    return cache
 
 
 async def _open_archive(url: str, clock: Clock) -> Objects | None:

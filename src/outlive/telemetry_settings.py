@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+
+from outlive.variables import FromVariables
 
 
-class TelemetrySettings(BaseSettings):
+class TelemetrySettings(FromVariables):
     """What a process tells of itself, and where; see `settings.Settings` and docs/how-to/telemetry.md."""
 
     log_format: Literal["off", "console", "json"] = Field(

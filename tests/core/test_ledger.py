@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlive.core.keys import message_digest
-from outlive.core.ledger import LedgerLine, decode_line, digest_of, encode_line, find_message, line_at, lines_of
+from outlive.core.ledger import LedgerLine, answered_in, decode_line, digest_of, encode_line, line_at, lines_of
 from outlive.errors import Corrupt
 
 LINE = LedgerLine(
@@ -113,46 +113,32 @@ def test_a_line_of_an_older_outlive_is_read() -> None:
 
 
 @pytest.mark.promise("P2")
-def test_a_message_of_any_age_is_found() -> None:
-    """Among 3,000 turns the one that answered a message is found, the first and the last included."""
-    lines = [replace(LINE, turn=turn, message_id=f"m-{turn}") for turn in range(1, 3001)]
-    ledger = ledger_of(*lines)
-    for turn in (1, 1500, 3000):
-        assert find_message(ledger, f"m-{turn}") == lines[turn - 1]
-    assert find_message(ledger, "m-3001") is None
-
-
-@pytest.mark.promise("P2")
-@given(st.lists(IDS, max_size=6), IDS)
+@given(st.lists(IDS, min_size=1, max_size=4), TEXTS, st.floats(0, 4e9))
 @settings(deadline=None)
-def test_an_id_is_found_exactly_when_a_turn_answered_it(answered: list[str], wanted: str) -> None:
-    """A look through the ledger finds the first turn with this very id, and none when there is none."""
-    lines = [replace(LINE, turn=turn, message_id=name) for turn, name in enumerate(answered, 1)]
-    expected = lines[answered.index(wanted)] if wanted in answered else None
-    assert find_message(ledger_of(*lines), wanted) == expected
-    assert all(find_message(ledger_of(*lines), name) for name in answered)
+def test_what_a_line_answers_is_told_without_the_rest_of_it(answered: list[str], text: str, at: float) -> None:
+    """When a line was committed and every id it answers are those that were written, whatever else it says."""
+    line = replace(LINE, message_id=answered[0], joined=tuple(answered[1:]), text=text, reply=text, at=at)
+    assert answered_in(encode_line(line)) == (at, tuple(answered))
 
 
-@pytest.mark.parametrize("wanted", ["m-7", '"m-7"', "m", "-7", "m-7\n", '{"message_id":"m-7"}', "end_turn", "\ud800"])
+@pytest.mark.parametrize("wanted", ["m-7", '"m-7"', "m", ',"joined":["m-7"]', '{"message_id":"m-7"}', "\ud800"])
 @pytest.mark.parametrize("field", ["text", "reply", "sender", "session_key", "worker", "agent_session_id"])
 def test_a_message_that_only_mentions_an_id_is_not_taken_for_it(wanted: str, field: str) -> None:
     """An id in a text, even alone or spelled like the ledger's own JSON, is no answer to that id."""
     spellings = [wanted, f'"{wanted}"', f'"message_id":"{wanted}"', json.dumps({"message_id": wanted})]
-    ledger = ledger_of(*(replace(LINE, **{field: spelling}) for spelling in spellings))
-    assert find_message(ledger, wanted) is None
+    lines = [encode_line(replace(LINE, **{field: spelling})) for spelling in spellings]
+    assert [answered_in(line) for line in lines] == [(LINE.at, (LINE.message_id,))] * 4
 
 
-def test_nothing_is_found_in_an_empty_ledger() -> None:
+@pytest.mark.parametrize("raw", [b"", b"\n", b"{}", encode_line(LINE)[:40], encode_line(LINE)[40:], b"\xff"])
+def test_what_is_no_line_answers_nothing_that_is_known(raw: bytes) -> None:
+    """A blank or damaged line is told apart from one that answers another message."""
+    assert answered_in(raw) is None
+
+
+def test_an_empty_ledger_has_no_lines() -> None:
     """A session without turns has answered nothing."""
-    assert find_message(b"", "m-1") is None
     assert list(lines_of(b"")) == []
-
-
-def test_a_damaged_line_before_the_wanted_one_is_reported() -> None:
-    """A look that meets a damaged line is `Corrupt`: "not answered" would run the message again."""
-    damaged = encode_line(LINE)[:40] + b"\n" + encode_line(replace(LINE, message_id="m-2"))
-    with pytest.raises(Corrupt):
-        find_message(damaged, "m-2")
 
 
 def test_a_line_and_the_window_name_a_message_alike() -> None:

@@ -7,6 +7,7 @@ any other. Rewinding keeps it whole, so a message that was answered once is neve
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +20,9 @@ from outlive.errors import Corrupt
 PATH = "ledger.jsonl"
 _OPTIONAL = ("approval", "lifted", "joined", "files")
 """Left out of the line when empty."""
+_START = re.compile(rb'\{"turn":\d+,"version":\d+,"at":([\d.e+-]+),"message_id":("(?:[^"\\]|\\.)*"),')
+_JOINED = b',"joined":['
+"""In no string of a line: a quotation mark there has a backslash before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,16 @@ def lines_of(ledger: bytes) -> Iterator[LedgerLine]:
     return (decode_line(raw) for raw in ledger.splitlines() if raw)
 
 
-def find_message(ledger: bytes, message_id: str) -> LedgerLine | None:
-    """The turn that answered this message, however long ago; None when none did."""
-    if json.dumps(message_id).encode() not in ledger:
+def answered_in(raw: bytes) -> tuple[float, tuple[str, ...]] | None:
+    """When a line was committed and which messages it answers, mostly without the rest of it; None for no line."""
+    start = _START.match(raw)
+    try:
+        if start is None or _JOINED in raw:
+            line = decode_line(raw)
+            return line.at, (line.message_id, *line.joined)
+        return float(start[1]), (json.loads(start[2]),)
+    except (ValueError, Corrupt):
         return None
-    return next((line for line in lines_of(ledger) if message_id in (line.message_id, *line.joined)), None)
 
 
 def digest_of(line: LedgerLine) -> str:

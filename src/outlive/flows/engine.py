@@ -19,6 +19,7 @@ from outlive.flows.regions.pair import RegionPair
 from outlive.flows.tally import Tally
 from outlive.flows.telemetry import Telemetry
 from outlive.flows.tenant_stores import TenantStores, open_stores
+from outlive.flows.turn.known_answers import KnownAnswers
 from outlive.flows.turn.live_texts import LiveTexts
 from outlive.flows.turn.running_turns import RunningTurns
 from outlive.flows.turn.share_dictionary import Dictionaries
@@ -161,6 +162,8 @@ class Engine:
     """What the statistics have not been told yet."""
     telemetry: Telemetry = field(default_factory=Telemetry)
     """Whom it tells what happens."""
+    answers: KnownAnswers = field(default_factory=KnownAnswers)
+    """What it knows of messages that were answered long ago."""
     spares: Spares = field(default_factory=NoSpares)
     """What waits for new sessions."""
     told: set[str] = field(default_factory=set)

@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from outlive.core.approvals import Refused
-from outlive.core.ledger import PATH, LedgerLine, find_message
+from outlive.core.ledger import LedgerLine
 from outlive.core.messages import Inbound, check_inbound, whole_text
 from outlive.core.quotas import Refusal
 from outlive.core.turns import Adopt, Continue, Known, New, Start, Unsure, after_crash, look_up
@@ -34,8 +34,9 @@ from outlive.flows.turn.keep_debug import debug_kept
 from outlive.flows.turn.keep_trace import keep_trace
 from outlive.flows.turn.live_text import shown_live
 from outlive.flows.turn.observe_turn import observed, tell_decided, tell_hydrated, tell_taken_over
-from outlive.flows.turn.read_ledger import read_ledger, read_line
+from outlive.flows.turn.read_ledger import read_line
 from outlive.flows.turn.recall_facts import recall_facts
+from outlive.flows.turn.search_ledger import search_ledger_here
 from outlive.flows.turn.send_file import send_file
 from outlive.flows.turn.share_memory import SharedMemory
 from outlive.flows.turn.track_task import TrackedTask, tracked
@@ -159,6 +160,8 @@ class _Asked:
     deadline: Deadline
     task: TrackedTask
     allowed: Admitted | Refusal = field(default_factory=Admitted)
+    keeps_others: bool = True
+    """Whether a dead worker may have left something of another message, which has to be found again."""
 
 
 async def _answer(asked: _Asked) -> Turn | Busy | HandedOver:
@@ -199,7 +202,8 @@ async def _settle(asked: _Asked) -> tuple[LedgerLine, str] | Busy | HandedOver:
             return allowed
         tell_taken_over(engine, lease, flushes)
         plan = Start() if isinstance(allowed, Refusal) else plan
-        asked = replace(asked, allowed=allowed, inbound=_to_run(lease, inbound, plan))
+        others = any(flush.message_id != inbound.message_id for flush in flushes)
+        asked = replace(asked, allowed=allowed, inbound=_to_run(lease, inbound, plan), keeps_others=others)
         return await _in_workspace(asked, plan, search=isinstance(known, Unsure))
 
 
@@ -255,12 +259,8 @@ async def _run(
             return HandedOver(lease.head.session_id, 0, trace)
         step.found = f"{tree}{reads}"
     tell_hydrated(engine, tree, step.seconds)
-    if search:
-        # of a long ledger only the end may be on disk
-        is_whole = PATH not in tree.state.windows
-        ledger = await workspace.read(PATH) if is_whole else await read_ledger(engine, stores, lease.head)
-        if line := find_message(ledger, asked.inbound.message_id):
-            return line, "repeat"
+    if search and (line := await search_ledger_here(engine, stores, lease.head, asked.inbound, tree, workspace)):
+        return line, "repeat"
     await workspace.mark_dirty()
     memory = SharedMemory(engine, stores, lease.head.profile) if engine.policy.memory else None
     if memory is not None:
@@ -283,7 +283,11 @@ async def _run(
             await flush_last(turn)
             return HandedOver(lease.head.session_id, turn.steps, trace)
         with trace.step("commit") as step:
-            line = await commit(turn, done)
+            try:
+                line = await commit(turn, done)
+            except Invalid:
+                lease.dirty = lease.dirty and asked.keeps_others  # what is stored of this one is of the refused tree
+                raise
             step.found = f"version {line.version}"
         live.finish(line.reply)
     await engine.agent.keep(workspace.root, lease.head.tree)

@@ -23,6 +23,8 @@ Values = Mapping[str, object]
 SCHEMA = len(sql.MIGRATIONS)
 """The schema this outlive reads and writes."""
 DEFAULT_SCHEMA = "outlive"
+CHECK_SECONDS = 5.0
+"""How long the first connection may take."""
 _SCHEMA_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _SETTINGS = (
     errors.InvalidPassword,
@@ -55,26 +57,29 @@ class Database:
         `Unavailable` when nobody answers, `SchemaTooNew` when a newer outlive was here.
         """
         address, schema = _parse(url)
+        first: list[Connection] = []
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             address,
-            kwargs={"autocommit": True, "connect_timeout": max(2, int(wait_seconds)), "application_name": "outlive"},
-            configure=_configured(schema),
+            connection_class=_FirstIsGiven,
+            kwargs=_connecting(wait_seconds) | {"first": first, "start": _session_start(schema)},
             min_size=1,
             max_size=connections,
             timeout=wait_seconds,
             reconnect_timeout=wait_seconds,
             open=False,
         )
-        database = cls(pool, _shown(url))
+        place = _shown(url)
         try:
-            await database._prepare(address, schema)
+            first.append(await _connect_checked(address, schema, place))
             await pool.open(wait=True, timeout=wait_seconds)
         except BaseException as error:
             await pool.close()
+            for connection in first:
+                await connection.close()
             if isinstance(error, psycopg.Error | PoolTimeout):
-                raise translate(error, database.place, opening=True) from error
+                raise translate(error, place, opening=True) from error
             raise
-        return database
+        return cls(pool, place)
 
     async def rows(self, statement: LiteralString, values: Values) -> Sequence[tuple[Any, ...]]:
         """Run one statement as a transaction of its own and return what it selects or returns."""
@@ -111,13 +116,28 @@ class Database:
                     await self._pool.check()
             raise translate(error, self.place) from error
 
-    async def _prepare(self, address: str, schema: str) -> None:
-        connection: Connection = await AsyncConnection.connect(address, autocommit=True, connect_timeout=5)
-        async with connection, connection.transaction():
-            await connection.execute(sql.LOCK_MIGRATION)
-            await _create_schema(connection, schema)
-            await connection.execute(sql.USE_SCHEMA, {"path": schema})
-            await _migrate(connection, self.place)
+
+class _FirstIsGiven(AsyncConnection[tuple[Any, ...]]):
+    """Gives the pool the connection that the schema was checked on: a new one costs the server a process."""
+
+    @classmethod
+    async def connect(  # type: ignore[override]
+        cls,
+        conninfo: str = "",
+        *,
+        first: list[Connection],
+        start: psycopg.sql.Composed,
+        **options: Any,  # noqa: ANN401 - psycopg's
+    ) -> Connection:
+        if first:
+            return first.pop()
+        connection: Connection = await AsyncConnection.connect(conninfo, **options)
+        try:
+            await connection.execute(start)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
 
 def translate(error: Exception, place: str, *, opening: bool = False) -> OutliveError:
@@ -146,12 +166,41 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def _configured(schema: str) -> Callable[[Connection], Awaitable[None]]:
-    async def configure(connection: Connection) -> None:
-        await connection.execute(sql.USE_SCHEMA, {"path": schema})
-        await connection.execute(sql.DURABLE)
+def _connecting(wait_seconds: float) -> dict[str, Any]:
+    return {"autocommit": True, "connect_timeout": max(2, int(wait_seconds)), "application_name": "outlive"}
 
-    return configure
+
+def _session_start(schema: str) -> psycopg.sql.Composed:
+    """What every connection begins with, without parameters: several statements are then one round trip."""
+    return psycopg.sql.SQL(sql.BEGIN_SESSION).format(schema=psycopg.sql.Literal(schema))
+
+
+async def _connect_checked(address: str, schema: str, place: str) -> Connection:
+    """A connection ready for work, on a schema that is current: two round trips where it was so already."""
+    connection = await AsyncConnection.connect(address, **_connecting(CHECK_SECONDS))
+    try:
+        if await _current_version(connection, schema) != SCHEMA:
+            async with connection.transaction():
+                await connection.execute(sql.LOCK_MIGRATION)
+                await _create_schema(connection, schema)
+                await connection.execute(_session_start(schema))
+                await _migrate(connection, place)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _current_version(connection: Connection, schema: str) -> int | None:
+    """Begin the session and read the schema's version, None where there is none yet, in one round trip."""
+    try:
+        cursor = await connection.execute(_session_start(schema) + psycopg.sql.SQL(sql.READ_SCHEMA))
+    except errors.UndefinedTable:
+        return None
+    while cursor.nextset():
+        pass
+    found = await cursor.fetchone()
+    return found[0] if found else None
 
 
 async def _create_schema(connection: Connection, schema: str) -> None:

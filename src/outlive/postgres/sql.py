@@ -77,11 +77,10 @@ MIGRATIONS: Final[tuple[tuple[LiteralString, ...], ...]] = (
 )
 """Step n brings a database from schema n to n + 1; the length is the schema this outlive knows."""
 
-USE_SCHEMA: Final = "SELECT set_config('search_path', %(path)s, false)"
-
-# Weaker than this, and an acknowledged turn can be lost with the server; stronger is the operator's choice.
-DURABLE: Final = """
-    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+# Weaker than `on`, and an acknowledged turn can be lost with the server; stronger is the operator's choice.
+BEGIN_SESSION: Final = """
+    SELECT set_config('search_path', {schema}, false);
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 """
 
 # Two workers that start at once must not both migrate. The number is "outl" in ASCII.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from outlive.core.ledger import LedgerLine, find_message
+from outlive.core.ledger import LedgerLine
 from outlive.core.messages import Inbound
 from outlive.core.sessions import Head
 from outlive.core.turns import Known, New, Unsure, look_up
@@ -10,7 +10,8 @@ from outlive.errors import NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.sessions.walk_history import at_latest
 from outlive.flows.turn.find_session import find_session
-from outlive.flows.turn.read_ledger import read_ledger, read_line
+from outlive.flows.turn.read_ledger import read_line
+from outlive.flows.turn.search_ledger import search_ledger
 from outlive.protocols import DeadLetter, Queue
 
 
@@ -26,7 +27,7 @@ async def find_answer(engine: Engine, inbound: Inbound) -> tuple[str, LedgerLine
             case Known(answered):
                 return await read_line(engine, stores, head, answered.offset)
             case Unsure():
-                return find_message(await read_ledger(engine, stores, head), inbound.message_id)
+                return await search_ledger(engine, stores, head, inbound)
             case New():
                 return None
 

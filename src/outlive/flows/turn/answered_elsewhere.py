@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from outlive.core.keys import SessionId
-from outlive.core.ledger import LedgerLine, find_message
+from outlive.core.ledger import LedgerLine
 from outlive.core.messages import Inbound
 from outlive.core.sessions import Head
 from outlive.core.turns import CLOCK_MARGIN, Known, New, look_up
@@ -13,7 +13,8 @@ from outlive.flows.engine import Engine
 from outlive.flows.sessions.walk_history import at_latest
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.hold_lease import Lease
-from outlive.flows.turn.read_ledger import read_ledger, read_line
+from outlive.flows.turn.read_ledger import read_line
+from outlive.flows.turn.search_ledger import search_ledger
 
 
 def may_be_elsewhere(lease: Lease, inbound: Inbound) -> list[SessionId]:
@@ -48,7 +49,7 @@ async def _line(engine: Engine, stores: TenantStores, head: Head, inbound: Inbou
     if isinstance(known, Known):
         line: LedgerLine | None = await read_line(engine, stores, head, known.answered.offset)
     else:
-        line = find_message(await read_ledger(engine, stores, head), inbound.message_id)
+        line = await search_ledger(engine, stores, head, inbound)
     if line is not None and head.outbox:
         await remember_outbox(engine, stores.tenant, head.session_id, engine.clock.now())
     return line
