@@ -171,7 +171,7 @@ def test_a_line_and_the_window_name_a_message_alike() -> None:
 
 
 def test_what_came_with_a_message_reads_back() -> None:
-    """Files of a message read back, fields of a later version are left out, and lines without files stay as they were."""
+    """Files of a message read back, fields of a later version are left out, and lines without files stay the same."""
     line = replace(LINE, attached=(Attached("a.txt", "text/plain", 5, "0a"), Attached("b", "", 0)))
     fields = json.loads(encode_line(line))
     fields["attached"][0]["of_a_later_version"] = True

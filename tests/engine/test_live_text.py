@@ -146,7 +146,7 @@ async def test_what_a_newer_worker_adds_is_left_out(world) -> None:
 
 @pytest.mark.parametrize("body", [newer(text={"parts": []}), newer(revision="2"), b'{"kind": "thought"}', b"\x00"])
 async def test_a_record_of_another_shape_is_passed_over(world, body) -> None:
-    """A record that this version cannot read breaks no stream: it is told once, and the commit is shown all the same."""
+    """A record that cannot be read breaks no stream: it is told of once, and the commit is shown all the same."""
     told = []
     engine = replace(world.worker(), telemetry=Telemetry(world.clock, [told.append]))
     await world.turn(engine, "hello")
