@@ -82,6 +82,18 @@ export interface Result {
   seconds: number;
   approval: Approval | null;
   joined: string[];
+  attachments: TurnFile[];
+  files: TurnFile[];
+}
+
+/** A file that came with a turn's message, or went out with its reply. */
+export interface TurnFile {
+  name: string;
+  path: string;
+  mime: string;
+  size: number;
+  kept: boolean;
+  caption: string;
 }
 
 export interface ToolCall {

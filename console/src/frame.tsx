@@ -37,6 +37,10 @@ export function Frame({ me, onTenant, onSignOut }: Props) {
   const queue = useAsked<Queue>(`/v1/queue?${me.tenant}`, 10_000);
   const page = route[0] ?? "sessions";
   useEffect(() => document.querySelector(".top [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" }), [page]);
+  useEffect(() => {
+    // what had the focus went with its page: the next Tab begins at the new one, not at the top
+    if (document.activeElement === document.body) document.getElementById("main")?.focus({ preventScroll: true });
+  }, [route]);
   useShortcuts({
     "g s": () => go("sessions"), "g a": () => go("approvals"), "g u": () => go("usage"),
     "g q": () => go("queue"), "g t": () => go("schedules"), "g l": () => go("tenant"), "g k": () => go("keys"),

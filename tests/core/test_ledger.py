@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outlive.core.keys import message_digest
-from outlive.core.ledger import LedgerLine, answered_in, decode_line, digest_of, encode_line, line_at, lines_of
+from outlive.core.ledger import (
+    Attached,
+    LedgerLine,
+    answered_in,
+    decode_line,
+    digest_of,
+    encode_line,
+    line_at,
+    lines_of,
+)
 from outlive.errors import Corrupt
 
 LINE = LedgerLine(
@@ -87,6 +96,7 @@ def test_what_is_no_line_is_corrupt(raw: bytes) -> None:
 
 
 NEWER = {
+    "attached": (),
     "prompt_version": "",
     "agent_turns": 0,
     "seconds": 0.0,
@@ -144,3 +154,12 @@ def test_an_empty_ledger_has_no_lines() -> None:
 def test_a_line_and_the_window_name_a_message_alike() -> None:
     """The digest of a line is the one under which the head's window knows its message."""
     assert digest_of(LINE) == message_digest("m-1")
+
+
+def test_what_came_with_a_message_reads_back() -> None:
+    """Files of a message read back, fields of a later version are left out, and lines without files stay the same."""
+    line = replace(LINE, attached=(Attached("a.txt", "text/plain", 5, "0a"), Attached("b", "", 0)))
+    fields = json.loads(encode_line(line))
+    fields["attached"][0]["of_a_later_version"] = True
+    assert decode_line(json.dumps(fields).encode()) == line
+    assert b"attached" not in encode_line(LINE)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
 
 from outlive.core.keys import SessionId
-from outlive.core.live import LiveState, advanced, ended
+from outlive.core.live import LiveState, LiveTool, advanced, encode_live, ended, live_key
+from outlive.core.stream_positions import Position
 from outlive.errors import AgentFailed
+from outlive.flows.delivery.follow_session import Committed, follow_session
 from outlive.flows.run_turn import run_turn
+from outlive.flows.telemetry import Telemetry
 from outlive.flows.turn.live_text import read_live
-from outlive.protocols import TextPart, ToolFinished, ToolStarted
+from outlive.protocols import Absent, Free, TextPart, ToolFinished, ToolStarted
 from outlive.testing.instant_agent import InstantAgent
 from tests.engine.conftest import KEY
 from tests.engine.queued import Vendor
@@ -117,3 +121,37 @@ def test_a_tool_in_progress_is_shown_and_text_after_it_is_a_new_paragraph() -> N
     state = advanced(advanced(state, ToolFinished("t", is_error=False), 3.0), TextPart("Done."), 4.0)
     assert (state.text, state.tool, state.revision) == ("Let me look.\n\nDone.", "", 5)
     assert ended(state, "Reply", 5.0).finished
+
+
+def newer(**more):
+    """A record as a later version might write it."""
+    return json.dumps(json.loads(encode_live(START)) | more).encode()
+
+
+async def record(world, engine, body):
+    """Put this into the table where the session's live text lies."""
+    key = live_key((await world.head()).session_id)
+    await engine.stores("acme").table.write(key, body, expected=Absent(), lease=Free(), expires_at=None)
+
+
+async def test_what_a_newer_worker_adds_is_left_out(world) -> None:
+    """Fields that this version does not know, of a turn or of its tools, do not keep the rest from being read."""
+    engine = world.worker()
+    await world.turn(engine, "hello")
+    tool = {"number": 1, "id": "a", "name": "Bash", "summary": "ls", "revision": 1, "pictures": []}
+    await record(world, engine, newer(text="so far", thoughts=["hm"], tools=[tool]))
+    state = await live(engine, world)
+    assert (state.text, state.tools) == ("so far", (LiveTool(1, "a", "Bash", "ls", 1),))
+
+
+@pytest.mark.parametrize("body", [newer(text={"parts": []}), newer(revision="2"), b'{"kind": "thought"}', b"\x00"])
+async def test_a_record_of_another_shape_is_passed_over(world, body) -> None:
+    """A record that cannot be read breaks no stream: it is told of once, and the commit is shown all the same."""
+    told = []
+    engine = replace(world.worker(), telemetry=Telemetry(world.clock, [told.append]))
+    await world.turn(engine, "hello")
+    await record(world, engine, body)
+    async with aclosing(follow_session(engine, KEY, Position())) as happenings:
+        found = [await anext(happenings) for _ in range(3)]
+    assert [type(each[0]) if each else None for each in found] == [Committed, None, None]
+    assert [each.event.name for each in told].count("live_record_skipped") == 1

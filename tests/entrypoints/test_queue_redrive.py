@@ -36,6 +36,26 @@ def test_a_letter_that_is_not_there_is_told(outlive: Outlive, letters: list[str]
     assert outlive.ok("queue", "depth")["waiting"] == 1
 
 
+@pytest.mark.parametrize(("command", "deed"), [(["redrive"], "letter.redriven"), (["purge", "--yes"], "letter.purged")])
+def test_each_tenant_finds_what_was_done_to_its_letter(outlive: Outlive, command: list[str], deed: str) -> None:
+    """A letter that a command settles stands in the audit of its own tenant with its session, and in no other."""
+    for tenant in ("acme", "umbrella"):
+        outlive("send", f"{tenant}:console:ada:default", "hello")
+    outlive.bury()
+    ids = {each["session_key"]: each["id"] for each in outlive.ok("queue", "dead")["dead_letters"]}
+    outlive.ok("queue", *command, "--all")
+    assert outlive.ok("audit")["entries"] == []
+    for key, letter in ids.items():
+        (entry,) = outlive.ok("audit", "--tenant", key.partition(":")[0])["entries"]
+        assert (entry["what"], entry["session_key"], entry["details"]) == (deed, key, {"letter": letter})
+
+
+def test_what_was_done_before_a_failure_is_told(outlive: Outlive, letters: list[str]) -> None:
+    """A redrive that stops at an unknown id has noted those before it."""
+    outlive.refused(1, "queue", "redrive", letters[0], "nothing")
+    assert [each["details"]["letter"] for each in outlive.ok("audit")["entries"]] == [letters[0]]
+
+
 @pytest.mark.parametrize("words", [[], ["1", "--all"]])
 def test_it_has_to_be_clear_which_are_meant(outlive: Outlive, words: list[str]) -> None:
     """Neither ids nor `--all`, or both, exits 2."""

@@ -6,6 +6,9 @@ import signal
 
 import pytest
 
+from outlive.core.keys import session_key
+from outlive.core.messages import FileRef, Inbound
+from outlive.flows.run_turn import run_turn
 from tests.entrypoints.conftest import Outlive, stuck
 
 
@@ -66,3 +69,24 @@ def test_a_running_turn_is_shown(outlive: Outlive) -> None:
 def test_a_session_that_is_not_there_is_told(outlive: Outlive, name: str, code: int) -> None:
     """An unknown key or id exits 1 with a fix, a name that is neither exits 2."""
     assert outlive.refused(code, "sessions", "show", name)["fix"]
+
+
+def test_a_session_of_the_same_name_elsewhere_is_pointed_at(outlive: Outlive) -> None:
+    """A short key without a session tells which key was looked up, and how to write that of another channel."""
+    outlive.say("one", key="api:ada:default")
+    told = outlive.refused(1, "sessions", "show", "ada")
+    assert "local:console:ada:default" in told["message"]
+    assert told["fix"] == "Name the channel too: api:ada:default has one."
+    outlive.ok("sessions", "show", "api:ada:default")
+    assert "CHANNEL:bob:default" in outlive.refused(1, "sessions", "show", "bob")["fix"]
+
+
+def test_files_of_a_turn_are_named(outlive: Outlive) -> None:
+    """What came with a message stands below it with type and size, and says so where the turn has not left it."""
+    lost = FileRef("a.txt", "text/plain", 5, "somewhere")
+    message = Inbound(session_key("local", "console", "ada"), "m1", "look", 0.0, files=(lost,))
+    outlive.inside(lambda app: run_turn(app.engine, message))
+    shown = outlive("sessions", "show", "ada").out
+    assert "with inbox/a.txt (text/plain, 5 bytes), which the turn has not left there" in shown
+    (turn,) = outlive.ok("sessions", "show", "ada")["conversation"]["turns"]
+    assert turn["attached"] == [{"name": "a.txt", "mime": "text/plain", "size": 5, "digest": ""}]

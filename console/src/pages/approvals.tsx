@@ -3,7 +3,8 @@
 import type { Me, OpenQuestion } from "../api";
 import { useAsked } from "../ask";
 import { shortKey } from "../format";
-import { Empty, Loading, Page, Problem } from "../parts/basics";
+import { Empty, Page, Problem } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { ApprovalCard } from "../parts/approval";
 import { link } from "../route";
 
@@ -12,7 +13,7 @@ export function ApprovalsPage({ me, onAnswered }: { me: Me; onAnswered: () => vo
   return (
     <Page title="Approvals">
       <Problem error={error} />
-      {!data && !error && <Loading />}
+      {!data && !error && <Skeleton kind="cards" />}
       {data?.approvals.length === 0 && <Empty>Nothing waits for a person.</Empty>}
       <ul class="cards">
         {data?.approvals.map((open) => (

@@ -3,12 +3,13 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, may, of, type Me, type Result, type SessionLine, type Step, type Story, type Transcript } from "../api";
 import { ApprovalCard } from "../parts/approval";
-import { Problem } from "../parts/basics";
+import { Empty, Problem } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { Chunk } from "../parts/chunk";
 import { Composer } from "../parts/composer";
 import { Live, type LiveTurn, advanced } from "../parts/live";
 import { Steps } from "../parts/steps";
-import { Turn } from "../parts/turn";
+import { Said, Turn } from "../parts/turn";
 import { link } from "../route";
 import { follow, type Happening } from "../stream";
 
@@ -17,10 +18,12 @@ const PAGE = 20;
 /** Turns that are asked for at once on the way back. */
 const OLDER = 100;
 const TURN_HEIGHT = 260;
+const LIVE = new Set(["asked", "text", "tool", "retry"]);
 
 interface Sent {
   id: string;
   text: string;
+  files: string[];
 }
 
 interface Props {
@@ -34,7 +37,7 @@ interface Props {
 }
 
 export function Conversation({ session, line, me, isThere, onArrived, onChange }: Props) {
-  const { pages, newest, earlier, before, older, refresh, error } = useTurns(session, isThere);
+  const { pages, newest, earlier, before, older, refresh, error, loaded } = useTurns(session, isThere);
   const [live, setLive] = useState<LiveTurn | null>(null);
   const [sent, setSent] = useState<Sent[]>([]);
   const [dead, setDead] = useState<(Sent & { why: ApiError })[]>([]);
@@ -63,11 +66,11 @@ export function Conversation({ session, line, me, isThere, onArrived, onChange }
         const why = new ApiError(502, type, message, fix);
         if (!id) return setFault(why);
         const { sent, live } = shown.current;
-        const text = sent.find((each) => each.id === id)?.text ?? (live?.id === id ? live!.asked : "");
+        const said = sent.find((each) => each.id === id) ?? { id, text: live?.id === id ? live!.asked : "", files: [] };
         setLive(null);
         setSent((now) => now.filter((each) => each.id !== id));
-        setDead((now) => [...now.filter((each) => each.id !== id), { id, text, why }]);
-      } else {
+        setDead((now) => [...now.filter((each) => each.id !== id), { ...said, why }]);
+      } else if (LIVE.has(happening.name)) { // what a newer server tells besides is none of ours
         setFault(undefined);
         setDead((now) => now.filter((each) => each.id !== happening.data.message_id));
         setLive((now) => advanced(now, happening));
@@ -98,6 +101,8 @@ export function Conversation({ session, line, me, isThere, onArrived, onChange }
     <div class="conversation">
       <div class="scroller" ref={scroller} onScroll={scrolled} tabIndex={0} role="region" aria-label="Conversation">
         <Problem error={error} />
+        {!loaded && !error && isThere && <Skeleton kind="turns" />}
+        {loaded && isThere && !pages.length && !newest.length && !earlier.length && !live && !sent.length && <Empty>Nothing has been said yet.</Empty>}
         {before !== null && <button type="button" class="older" onClick={loadOlder}>Earlier turns</button>}
         {earlier.length > 0 && (
           <article class="turn" aria-label="Before the first turn">
@@ -113,13 +118,13 @@ export function Conversation({ session, line, me, isThere, onArrived, onChange }
         {newest.map((story) => <Turn key={story.result.turn} story={story} session={session} />)}
         {dead.map((each) => (
           <div key={each.id}>
-            {each.text && <Said text={each.text} waits={false} />}
+            {each.text && <Unanswered text={each.text} files={each.files} waits={false} />}
             <Problem error={each.why} />
             <p class="hint end"><a href={link("queue")}>To the dead letters</a></p>
           </div>
         ))}
-        {live?.asked && !sent.some((each) => each.id === live.id) && <Said text={live.asked} waits={false} />}
-        {sent.map((each) => <Said key={each.id} text={each.text} waits={live?.id !== each.id} />)}
+        {live?.asked && !sent.some((each) => each.id === live.id) && <Unanswered text={live.asked} waits={false} />}
+        {sent.map((each) => <Unanswered key={each.id} text={each.text} files={each.files} waits={live?.id !== each.id} />)}
         {live && <Live turn={live} />}
         {line?.approval && !running && <ApprovalCard approval={line.approval} session={session} me={me} onAnswered={onChange} />}
         <Problem error={fault} />
@@ -128,16 +133,16 @@ export function Conversation({ session, line, me, isThere, onArrived, onChange }
       <p class="hidden" role="status">{running ? "The agent works." : newest.length ? "The agent has answered." : ""}</p>
       {may(me, "operator") && (
         <Composer session={session} running={running || (line?.held_until ?? null) !== null}
-          onSent={(id, text) => { atEnd.current = true; setFault(undefined); setSent((now) => [...now, { id, text }]); }} />
+          onSent={(id, text, files) => { atEnd.current = true; setFault(undefined); setSent((now) => [...now, { id, text, files }]); }} />
       )}
     </div>
   );
 }
 
-function Said({ text, waits }: { text: string; waits: boolean }) {
+function Unanswered({ text, files = [], waits }: { text: string; files?: string[]; waits: boolean }) {
   return (
     <article class="turn" aria-label="Your message">
-      <div class="bubble user">{text}</div>
+      <Said text={text}>{files.length > 0 && <ul class="turn-files">{files.map((name) => <li key={name}><span class="file">{name}</span></li>)}</ul>}</Said>
       {waits && <p class="hint end">in the queue</p>}
     </article>
   );
@@ -150,6 +155,7 @@ function useTurns(session: string, isThere: boolean) {
   const [earlier, setEarlier] = useState<Step[]>([]);
   const [before, setBefore] = useState<number | null>(null);
   const [error, setError] = useState<Error>();
+  const [loaded, setLoaded] = useState(false);
   const loading = useRef(false);
   const last = useRef(0);
 
@@ -162,6 +168,7 @@ function useTurns(session: string, isThere: boolean) {
         setNewest((now) => now.filter((story) => story.result.turn > last.current));
         setBefore(found.before);
         setEarlier(found.earlier);
+        setLoaded(true);
       },
       setError,
     );
@@ -190,7 +197,7 @@ function useTurns(session: string, isThere: boolean) {
     const story = found?.turns.find((each) => each.result.message_id === result.message_id) ?? bare;
     setNewest((now) => [...now.filter((each) => each.result.turn !== result.turn), story]);
   }, [session]);
-  return { pages, newest, earlier, before, older, refresh, error };
+  return { pages, newest, earlier, before, older, refresh, error, loaded };
 }
 
 function parted(turns: Story[]): Story[][] {

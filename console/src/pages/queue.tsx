@@ -4,7 +4,8 @@ import { useState } from "preact/hooks";
 import { get, may, send, type Letter, type Me, type Queue } from "../api";
 import { useAsked } from "../ask";
 import { plural, shortKey } from "../format";
-import { Act, Confirm, Empty, Loading, Numbers, Page, Problem, Time } from "../parts/basics";
+import { Act, Confirm, Empty, Numbers, Page, Problem, Time } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { link } from "../route";
 
 interface Letters {
@@ -24,9 +25,9 @@ export function QueuePage({ me, onChange }: { me: Me; onChange: () => void }) {
       <Act act={async () => { for (const letter of all) await redrive(letter); changed(); }}>Send all {all.length} again</Act>
     )}>
       <Problem error={queue.error ?? letters.error} />
-      {queue.data && <Numbers of={[["Waiting", queue.data.waiting ?? "–"], ["With a worker", queue.data.in_flight ?? "–"], ["Dead letters", queue.data.dead]]} />}
+      <Numbers of={[["Waiting", queue.data?.waiting ?? "–"], ["With a worker", queue.data?.in_flight ?? "–"], ["Dead letters", queue.data?.dead ?? "–"]]} />
       <h2>Dead letters</h2>
-      {!letters.data && !letters.error && <Loading />}
+      {!letters.data && !letters.error && <Skeleton kind="cards" />}
       {letters.data && all.length === 0 && <Empty>No message was given up.</Empty>}
       <ul class="cards">
         {all.map((letter) => (

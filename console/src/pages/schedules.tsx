@@ -4,7 +4,8 @@ import { useState } from "preact/hooks";
 import { may, send, type Me, type Schedule } from "../api";
 import { useAsked } from "../ask";
 import { exact, plural, shortKey } from "../format";
-import { Act, Empty, Loading, Page, Problem } from "../parts/basics";
+import { Act, Empty, Page, Problem } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { link } from "../route";
 
 export function SchedulesPage({ me }: { me: Me }) {
@@ -12,7 +13,7 @@ export function SchedulesPage({ me }: { me: Me }) {
   return (
     <Page title="Schedules">
       <Problem error={error} />
-      {!data && !error && <Loading />}
+      {!data && !error && <Skeleton kind="cards" />}
       {data?.schedules.length === 0 && <Empty>Nothing is scheduled.</Empty>}
       <ul class="cards">
         {data?.schedules.map((each) => (

@@ -3,9 +3,10 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, may, of, send, type Me, type SessionDetail } from "../api";
 import { useAsked } from "../ask";
-import { bytes, money, plural, shortKey } from "../format";
+import { bytes, exact, money, plural, shortKey } from "../format";
 import { Act, Badge, Confirm, Numbers, Problem, Time } from "../parts/basics";
 import { download } from "../parts/erase";
+import { Skeleton } from "../parts/skeleton";
 import { awaited, go, link } from "../route";
 import { Conversation } from "./conversation";
 import { SessionCost } from "./session_cost";
@@ -61,7 +62,7 @@ export function SessionPage({ session, tab, me, onAnswered }: { session: string;
       {tab === "state" && <StatePage session={session} />}
       {tab === "versions" && <VersionsPage session={session} me={me} onChange={again} />}
       {tab === "cost" && <SessionCost session={session} />}
-      {tab === "about" && data && <About of={data} me={me} />}
+      {tab === "about" && (data ? <About of={data} me={me} /> : !error && <div class="page"><Skeleton kind="numbers" /></div>)}
       </>}
     </section>
   );
@@ -86,7 +87,7 @@ function About({ of: detail, me }: { of: SessionDetail; me: Me }) {
           <tr><th scope="row">Keys</th><td>{detail.keys.map((key) => <div key={key}><code>{key}</code></div>)}</td></tr>
           <tr><th scope="row">Profile</th><td>{detail.profile} <code>{detail.prompt_version}</code></td></tr>
           <tr><th scope="row">Began</th><td><Time at={line.created_at} /></td></tr>
-          <tr><th scope="row">Expires</th><td>{new Date(line.expires_at * 1000).toLocaleString("en")}</td></tr>
+          <tr><th scope="row">Expires</th><td>{exact(line.expires_at)}</td></tr>
           <tr><th scope="row">Region</th><td>{line.region}; last active in {line.last_active_region}</td></tr>
           <tr><th scope="row">No longer asks for</th><td>{detail.lifted_rules.join(", ") || "–"}</td></tr>
           <tr><th scope="row">Held until</th><td>{line.held_until === null ? "–" : <Time at={line.held_until} />}</td></tr>

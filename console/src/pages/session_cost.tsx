@@ -3,13 +3,14 @@
 import { of, type Result } from "../api";
 import { useAsked } from "../ask";
 import { cacheShare, count, money, percent } from "../format";
-import { Empty, Loading, Problem } from "../parts/basics";
+import { Empty, Problem } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { Chart } from "../parts/chart";
 import { TOKENS, parts } from "./usage";
 
 export function SessionCost({ session }: { session: string }) {
   const { data, error } = useAsked<{ turns: Result[] }>(of(session, "/messages?limit=100"), 10_000);
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return <div class="page">{error ? <Problem error={error} /> : <Skeleton kind="numbers" />}</div>;
   if (!data.turns.length) return <Empty>There is no turn yet.</Empty>;
   const bars = data.turns.map((turn) => ({
     name: String(turn.turn),

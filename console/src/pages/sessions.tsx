@@ -3,7 +3,8 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, may, of, send, type Me, type SessionLine, type SessionPage } from "../api";
 import { count, money, plural, shortKey } from "../format";
-import { Badge, Dialog, Empty, Loading, Page, Problem, Time } from "../parts/basics";
+import { Badge, Dialog, Empty, Page, Problem, Time } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { Chunk } from "../parts/chunk";
 import { awaited, go, link } from "../route";
 
@@ -34,7 +35,7 @@ export function SessionsPage({ me, onNew }: { me: Me; onNew: () => void }) {
         <span class="hint" role="status">{loaded ? `${plural(found.length, "session")}${more ? " so far" : ""}` : ""}</span>
       </div>
       <Problem error={error} />
-      {!loaded && !error && <Loading />}
+      {!loaded && !error && <Skeleton kind="rows" />}
       {loaded && found.length === 0 && <Empty>{lines.length ? "No session fits." : "There is no session yet. A message makes one."}</Empty>}
       <ul class="rows sessions">
         {chunks.map((rows, number) => (

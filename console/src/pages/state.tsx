@@ -3,7 +3,8 @@
 import { useMemo, useState } from "preact/hooks";
 import { of, type StateChange } from "../api";
 import { useAsked } from "../ask";
-import { Empty, Loading, Problem, Time } from "../parts/basics";
+import { Empty, Problem, Time } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { at, folded } from "../state_history";
 
 interface State {
@@ -16,7 +17,7 @@ export function StatePage({ session }: { session: string }) {
   const state = useAsked<State>(of(session, `/state${version === null ? "" : `?version=${version}`}`), 5_000);
   const history = useAsked<{ changes: StateChange[] }>(of(session, "/state/history?limit=1000"), 5_000);
   const changes = useMemo(() => folded(history.data?.changes ?? []).reverse(), [history.data]);
-  if (!state.data) return state.error ? <Problem error={state.error} /> : <Loading />;
+  if (!state.data) return <div class="page">{state.error ? <Problem error={state.error} /> : <Skeleton kind="columns" />}</div>;
   return (
     <div class="page state">
       <section>

@@ -4,14 +4,15 @@ import { useState } from "preact/hooks";
 import { get, may, send, type AuditEntry, type Limits, type Me, type Quotas } from "../api";
 import { useAsked } from "../ask";
 import { exact, money, shortKey } from "../format";
-import { Act, Empty, Loading, Numbers, Page, Problem, Time } from "../parts/basics";
+import { Act, Empty, Numbers, Page, Problem, Time } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { EraseTenant, EraseUser } from "../parts/erase";
 
 const KINDS: [keyof Quotas, string, number][] = [
   ["max_usd_per_turn", "US dollars a turn", 0.01], ["max_usd_per_session", "US dollars a session", 0.01],
   ["max_usd_per_day", "US dollars a day", 0.01], ["max_usd_per_month", "US dollars a month", 0.01],
-  ["max_agent_turns", "model calls a turn", 1], ["max_concurrent_turns", "turns at one time", 1],
-  ["turn_seconds", "seconds a turn", 1],
+  ["max_agent_turns", "Model calls a turn", 1], ["max_concurrent_turns", "Turns at one time", 1],
+  ["turn_seconds", "Seconds a turn", 1],
 ];
 
 export function TenantPage({ me }: { me: Me }) {
@@ -21,7 +22,7 @@ export function TenantPage({ me }: { me: Me }) {
   return (
     <Page title={`Tenant ${me.tenant}`}>
       <Problem error={error} />
-      {!data && !error && <Loading />}
+      {!data && !error && <Skeleton kind="numbers" />}
       {data && (
         <>
           <Numbers of={[["Spent today", money(data.today_usd)], ["This month", money(data.month_usd)], ["Turns that run", data.running.length]]} />

@@ -4,7 +4,8 @@ import { useState } from "preact/hooks";
 import { may, send, type Me, type Role, type Token } from "../api";
 import { useAsked } from "../ask";
 import { exact } from "../format";
-import { Act, Badge, Confirm, Copied, Empty, Loading, Page, Problem, Time } from "../parts/basics";
+import { Act, Badge, Confirm, Copied, Empty, Page, Problem, Time } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 
 const ROLES: [Role, string][] = [["viewer", "viewer: looks"], ["operator", "operator: sends, answers, rewinds"], ["admin", "admin: everything"]];
 const DAY = 86400;
@@ -16,7 +17,7 @@ export function TokensPage({ me }: { me: Me }) {
   return (
     <Page title="API keys">
       <Problem error={error} />
-      {!data && !error && <Loading />}
+      {!data && !error && <Skeleton kind="cards" />}
       {data?.tokens.length === 0 && <Empty>No key was handed out yet.</Empty>}
       <ul class="cards">
         {data?.tokens.map((token) => (

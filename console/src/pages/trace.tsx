@@ -3,7 +3,8 @@
 import { ApiError, of, type Trace, type TraceStep } from "../api";
 import { useAsked } from "../ask";
 import { seconds } from "../format";
-import { Empty, Loading, Numbers, Problem, Time } from "../parts/basics";
+import { Empty, Numbers, Problem, Time } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 
 const MEANING: Record<string, string> = {
   lease: "the session is taken, fenced",
@@ -23,7 +24,7 @@ export function TracePage({ session }: { session: string }) {
   if (error instanceof ApiError && error.status === 404 && !data) {
     return <Empty>No trace is kept for this session. Workers keep them with <code>OUTLIVE_TRACE=on</code>.</Empty>;
   }
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return <div class="page">{error ? <Problem error={error} /> : <Skeleton kind="numbers" />}</div>;
   const end = Math.max(...data.steps.map((step) => step.began + step.seconds), 1e-6);
   const agent = data.steps.filter((step) => step.name === "agent").reduce((sum, step) => sum + step.seconds, 0);
   return (

@@ -3,7 +3,8 @@
 import type { Usage, UsageLine } from "../api";
 import { useAsked } from "../ask";
 import { cacheShare, count, money, percent, plural, shortKey } from "../format";
-import { Empty, Loading, Numbers, Page, Problem } from "../parts/basics";
+import { Empty, Numbers, Page, Problem } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { Chart } from "../parts/chart";
 import { link } from "../route";
 
@@ -19,7 +20,7 @@ const DEAREST = 50;
 export function UsagePage() {
   const days = useAsked<Usage>(`/v1/usage?by=day&days=${DAYS}`);
   const sessions = useAsked<Usage>(`/v1/usage?by=session&limit=${DEAREST}`);
-  if (!days.data) return days.error ? <Problem error={days.error} /> : <Loading />;
+  if (!days.data) return <Page title="Usage">{days.error ? <Problem error={days.error} /> : <Skeleton kind="numbers" />}</Page>;
   const lines = [...days.data.lines].reverse();
   const total = days.data.total;
   return (
@@ -42,6 +43,7 @@ export function UsagePage() {
       )}
       <h2>The dearest sessions</h2>
       <Problem error={sessions.error} />
+      {!sessions.data && !sessions.error && <Skeleton kind="table" />}
       <div class="wide" tabIndex={0} role="region" aria-label="The dearest sessions">
         <table>
           <thead><tr><th scope="col">Session</th><th scope="col" class="number">Turns</th><th scope="col" class="number">Cost</th><th scope="col" class="number">Input</th><th scope="col" class="number">Output</th><th scope="col" class="number">Cached</th></tr></thead>

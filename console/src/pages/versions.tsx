@@ -4,7 +4,8 @@ import { useState } from "preact/hooks";
 import { get, may, of, send, type FileChange, type Me, type VersionLine } from "../api";
 import { useAsked } from "../ask";
 import { bytes, plural } from "../format";
-import { Act, Badge, Confirm, Dialog, Empty, Loading, Problem, Time } from "../parts/basics";
+import { Act, Badge, Confirm, Dialog, Empty, Problem, Time } from "../parts/basics";
+import { Skeleton } from "../parts/skeleton";
 import { Diff } from "../parts/diff";
 import { go } from "../route";
 
@@ -20,7 +21,7 @@ export function VersionsPage({ session, me, onChange }: { session: string; me: M
   const [more, setMore] = useState<Page[]>([]);
   const [rewind, setRewind] = useState<VersionLine | null>(null);
   const [fork, setFork] = useState<VersionLine | null>(null);
-  if (!data) return error ? <Problem error={error} /> : <Loading />;
+  if (!data) return <div class="page">{error ? <Problem error={error} /> : <Skeleton kind="rows" />}</div>;
   const all = [data, ...more];
   const last = all[all.length - 1]!;
   const versions = all.flatMap((page) => page.versions);
@@ -68,7 +69,7 @@ function Changes({ session, version }: { session: string; version: number }) {
     <details class="fold" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>What changed in version {version}</summary>
       <Problem error={error} />
-      {open && !data && !error && <Loading />}
+      {open && !data && !error && <Skeleton kind="rows" />}
       {data?.changes.length === 0 && <p class="hint">Nothing.</p>}
       <ul class="paths">
         {data?.changes.map((change) => (

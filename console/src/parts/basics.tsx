@@ -106,10 +106,17 @@ export function Copied({ label, text, hint }: { label: string; text: string; hin
   );
 }
 
-/** A dialog of the browser's own: it keeps the focus in, Escape closes it. */
+/** A dialog of the browser's own: it keeps the focus in, Escape closes it, and the focus goes back to where it was. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
   const box = useRef<HTMLDialogElement>(null);
-  useEffect(() => box.current!.showModal(), []);
+  useEffect(() => {
+    const before = document.activeElement;
+    box.current!.showModal();
+    return () => {
+      const back = before instanceof HTMLElement && before.isConnected && before !== document.body ? before : document.getElementById("main");
+      back?.focus({ preventScroll: true });
+    };
+  }, []);
   return (
     <dialog ref={box} aria-labelledby="dialog-title" onClose={onClose} onClick={(event) => event.target === box.current && onClose()}>
       <div class="dialog">

@@ -8,7 +8,7 @@ import { Problem } from "./basics";
 interface Props {
   session: string;
   running: boolean;
-  onSent: (messageId: string, text: string) => void;
+  onSent: (messageId: string, text: string, files: string[]) => void;
 }
 
 export function Composer({ session, running, onSent }: Props) {
@@ -26,7 +26,7 @@ export function Composer({ session, running, onSent }: Props) {
     try {
       const attached = await Promise.all(files.map(encoded));
       const done = await send<{ message_id: string }>("POST", of(session, "/messages?wait=0"), { text, files: attached });
-      onSent(done.message_id, text);
+      onSent(done.message_id, text, files.map((file) => file.name));
       setText("");
       setFiles([]);
       setError(undefined);

@@ -8,7 +8,9 @@ import { Act, Confirm } from "./basics";
 /** Through the API, so that what goes wrong is shown here and not in a file. */
 export async function download(path: string): Promise<void> {
   const response = await ask("GET", path);
-  const name = response.headers.get("content-disposition")?.match(/filename="([^"]+)"/)?.[1] ?? "export.tar.zst";
+  const told = response.headers.get("content-disposition") ?? "";
+  const encoded = told.match(/filename\*=UTF-8''([^;]+)/)?.[1];
+  const name = encoded ? decodeURIComponent(encoded) : (told.match(/filename="([^"]+)"/)?.[1] ?? "export.tar.zst");
   const url = URL.createObjectURL(await response.blob());
   const link = Object.assign(document.createElement("a"), { href: url, download: name });
   link.click();

@@ -1,8 +1,9 @@
 /** What the agent did in a turn: texts as Markdown, thoughts and tool calls folded, subagents inside their calls. */
 
-import { useEffect, useState } from "preact/hooks";
-import { ask, of, type Step, type ToolCall } from "../api";
+import { useState } from "preact/hooks";
+import { of, type Step, type ToolCall } from "../api";
 import { Markdown } from "./markdown";
+import { Picture } from "./picture";
 
 export function Steps({ steps, session }: { steps: Step[]; session: string }) {
   return (
@@ -110,24 +111,4 @@ export function readable(json: string): string {
 
 function Images({ ids, session }: { ids: string[]; session: string }) {
   return ids.length ? <div class="images">{ids.map((id) => <Picture key={id} path={of(session, `/images/${id}`)} />)}</div> : null;
-}
-
-/** Fetched by us, since an `img` cannot name a tenant. */
-function Picture({ path }: { path: string }) {
-  const [url, setUrl] = useState("");
-  const [failed, setFailed] = useState(false);
-  useEffect(() => {
-    let made = "";
-    const over = new AbortController();
-    ask("GET", path, undefined, { signal: over.signal })
-      .then((response) => response.blob())
-      .then((blob) => setUrl((made = URL.createObjectURL(blob))))
-      .catch(() => over.signal.aborted || setFailed(true));
-    return () => {
-      over.abort();
-      URL.revokeObjectURL(made);
-    };
-  }, [path]);
-  if (failed) return <span class="hint">An image that cannot be shown.</span>;
-  return url ? <a href={url} target="_blank" rel="noopener"><img src={url} alt="From the conversation" /></a> : null;
 }

@@ -18,11 +18,29 @@ from outlive.core.outgoing import OutFile
 from outlive.errors import Corrupt
 
 PATH = "ledger.jsonl"
-_OPTIONAL = ("approval", "lifted", "joined", "files")
+_OPTIONAL = ("approval", "lifted", "joined", "files", "attached")
 """Left out of the line when empty."""
 _START = re.compile(rb'\{"turn":\d+,"version":\d+,"at":([\d.e+-]+),"message_id":("(?:[^"\\]|\\.)*"),')
 _JOINED = b',"joined":['
 """In no string of a line: a quotation mark there has a backslash before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that came with the message, as the turn left it in `work/inbox/`."""
+
+    name: str
+    mime: str
+    """As the sender's side declares it."""
+    size: int
+    """In bytes; of one that is not there, as the channel declared it, 0 when it did not."""
+    digest: str = ""
+    """Of its content, as manifests note it; empty when the turn has left no such file."""
+
+    @property
+    def path(self) -> str:
+        """Below `work/`."""
+        return f"inbox/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +79,15 @@ class LedgerLine:
     """Ids of further messages that this turn answers, in their order; their texts are part of `text`."""
     files: tuple[OutFile, ...] = ()
     """What goes out with the reply."""
+    attached: tuple[Attached, ...] = ()
+    """What came with the message; empty in lines that were written before it was noted."""
 
 
 def encode_line(line: LedgerLine) -> bytes:
     """The line as stored, newline included; lone surrogates and NUL survive as JSON escapes."""
     fields = {name: getattr(line, name) for name in LedgerLine.__dataclass_fields__}
-    fields |= {"approval": approval_json(line.approval), "files": [asdict(file) for file in line.files]}
+    fields |= {name: [asdict(each) for each in fields[name]] for name in ("files", "attached")}
+    fields |= {"approval": approval_json(line.approval)}
     for name in _OPTIONAL:
         if not fields[name]:
             del fields[name]
@@ -82,12 +103,17 @@ def decode_line(raw: bytes) -> LedgerLine:
             "approval": approval_from_json(fields.get("approval")),
             "joined": tuple(fields.get("joined", ())),
             "files": tuple(OutFile(**each) for each in fields.get("files", ())),
+            "attached": tuple(map(_attached, fields.get("attached", ()))),
         }
         return LedgerLine(**known | changed)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Corrupt(
             "a line of ledger.jsonl cannot be read.", fix="Rewind the session to an older version."
         ) from error
+
+
+def _attached(fields: dict[str, Any]) -> Attached:
+    return Attached(**{name: fields[name] for name in Attached.__dataclass_fields__ if name in fields})
 
 
 def line_at(ledger: bytes, offset: int) -> LedgerLine:

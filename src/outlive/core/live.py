@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from outlive.core.keys import SessionId
 from outlive.core.records import AgentEvent, SessionSeen, TextPart, ToolFinished, ToolStarted, TurnDone
@@ -146,9 +146,22 @@ def encode_live(state: LiveState) -> bytes:
 
 
 def decode_live(body: bytes, name: str) -> LiveState:
-    """The record back; `Corrupt` names it."""
+    """The record back; what a later version has added to it is left out, `Corrupt` names one of another shape."""
     try:
         fields = json.loads(body)
-        return LiveState(**fields | {"tools": tuple(LiveTool(**tool) for tool in fields.get("tools", ()))})
+        tools = tuple(LiveTool(**_known(LiveTool, tool)) for tool in fields.get("tools", ()))
+        state = LiveState(**_known(LiveState, fields) | {"tools": tools})
+        told = (state.text + state.asked + state.message_id, state.revision + state.pieces, state.at + 0.0)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise Corrupt(f"record {name} cannot be read.", fix="It is written anew with the next turn.") from error
+        raise _unreadable(name) from error
+    if [type(each) for each in told] != [str, int, float] or not all(isinstance(each.revision, int) for each in tools):
+        raise _unreadable(name)
+    return state
+
+
+def _known(kind: type[LiveState | LiveTool], fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: fields[name] for name in kind.__dataclass_fields__ if name in fields}
+
+
+def _unreadable(name: str) -> Corrupt:
+    return Corrupt(f"record {name} cannot be read.", fix="Upgrade outlive; it is written anew with the next turn.")

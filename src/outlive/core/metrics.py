@@ -17,6 +17,7 @@ from outlive.core.telemetry import (
     Event,
     FenceRefused,
     LeaseTakenOver,
+    LiveRecordSkipped,
     MessageAccepted,
     MessageDead,
     MessageReceived,
@@ -156,6 +157,7 @@ DEAD = Metric("outlive_messages_dead_total", "counter", "Dead letters whose send
 ASKED = Metric("outlive_approvals_asked_total", "counter", "Tool calls that waited for a person.")
 ANSWERED = Metric("outlive_approvals_answered_total", "counter", "Answers of people to them.", ("allowed",))
 ROUNDS_FAILED = Metric("outlive_rounds_failed_total", "counter", "Faults beside the turns.", ("error",))
+LIVE_SKIPPED = Metric("outlive_live_records_skipped_total", "counter", "Live text that could not be read.")
 TELEMETRY_FAULTS = Metric(
     "outlive_telemetry_faults_total", "counter", "What telemetry itself has failed at.", ("error",)
 )
@@ -242,6 +244,7 @@ Simple = (
     | ApprovalAsked
     | ApprovalAnswered
     | RoundFailed
+    | LiveRecordSkipped
 )
 """Events that change one metric."""
 
@@ -278,6 +281,8 @@ def _one(event: Simple) -> Update:  # noqa: C901, PLR0911, PLR0912 - a line per 
             return Update(ANSWERED, labels=(_yes(allowed),))
         case RoundFailed(fault):
             return Update(ROUNDS_FAILED, labels=(fault.kind,))
+        case LiveRecordSkipped():
+            return Update(LIVE_SKIPPED)
         case _:
             assert_never(event)
 

@@ -253,6 +253,15 @@ class RoundFailed:
     fault: Fault
 
 
+@dataclass(frozen=True, slots=True)
+class LiveRecordSkipped:
+    """Live text that this process cannot read, of a newer worker say: its readers see the turn once it is committed."""
+
+    name: ClassVar[str] = "live_record_skipped"
+    level: ClassVar[Level] = "warning"
+    fault: Fault
+
+
 Event = (
     MessageAccepted
     | MessageReceived
@@ -272,6 +281,7 @@ Event = (
     | ApprovalAsked
     | ApprovalAnswered
     | RoundFailed
+    | LiveRecordSkipped
 )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from outlive.core.keys import parse_session_id
 from outlive.entrypoints.targets import Target
 from outlive.errors import Invalid
-from outlive.flows.delivery.audit import AuditEntry, note_deed
+from outlive.flows.delivery.audit import AuditEntry, note_deed, tenant_named
 from outlive.flows.tenant_stores import TenantStores
 from outlive.wiring import App
 
@@ -45,6 +45,13 @@ async def note(app: App, done: Deed) -> None:
     """Add it to the audit, under whoever runs the command."""
     stores, key, session_id = _named(app, done.session)
     entry = AuditEntry(app.engine.clock.now(), done.what, key, session_id, operator(), done.details)
+    await note_deed(app.engine, stores, entry)
+
+
+async def note_at(app: App, done: Deed, session_key: str) -> None:
+    """The same for what was found to be of this session key: in the audit of the tenant that it names."""
+    stores = app.engine.stores(tenant_named(session_key, app.stores.tenant))
+    entry = AuditEntry(app.engine.clock.now(), done.what, session_key, "", operator(), done.details)
     await note_deed(app.engine, stores, entry)
 
 

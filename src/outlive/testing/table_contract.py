@@ -54,6 +54,10 @@ class TableContract(Contract, ABC):
     async def sever(self, table: Table) -> None:
         """Break what is behind this handle, so that each of its calls fails as it would in an outage."""
 
+    def first_fence(self, _row: Row) -> int:
+        """Of a record that was made without one: 0, unless what is asked draws them."""
+        return 0
+
     @pytest_asyncio.fixture
     async def table(self, tmp_path: Path) -> AsyncIterator[Table]:
         """The handle under test."""

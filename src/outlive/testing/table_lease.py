@@ -16,9 +16,10 @@ class LeaseAndFence(TableContract):
 
     async def test_a_free_lease_is_taken(self, table: Table, other: Table) -> None:
         """Acquiring a free lease returns the whole record with fence and version one higher."""
-        await create(other, "k", b"body")
+        made = await create(other, "k", b"body")
         row = await take(table, "k", "a")
-        assert row == Row("k", b"body", version=2, fence=1, owner="a", until=NOW + HOUR, expires_at=None)
+        fence = made.fence + 1
+        assert row == Row("k", b"body", version=2, fence=fence, owner="a", until=NOW + HOUR, expires_at=None)
         assert await other.read("k") == row
 
     async def test_a_held_lease_is_not_taken(self, table: Table, other: Table) -> None:
@@ -107,13 +108,13 @@ class LeaseAndFence(TableContract):
         self, table: Table, other: Table
     ) -> None:
         """A worker whose clock is an hour ahead may take a running lease; the first one's write is then refused."""
-        await create(table, "k")
+        made = await create(table, "k")
         slow = await table.acquire("k", "a", now=NOW, until=NOW + 60)
         fast = await other.acquire("k", "b", now=NOW + HOUR, until=NOW + HOUR + 60)
         assert slow is not None and fast is not None
         with pytest.raises(VersionConflict):
             await update(table, slow, b"a")
-        assert (await update(other, fast, b"b")).fence == fast.fence == 2
+        assert (await update(other, fast, b"b")).fence == fast.fence == made.fence + 2
 
     async def test_one_of_16_acquirers_wins(self, table: Table, other: Table) -> None:
         """Of 16 concurrent acquirers on two handles one gets the lease."""

@@ -62,19 +62,22 @@ def _foreign(name: str) -> Report:
 
 def _live(settings: Settings, *, contracts: bool) -> list[Report]:
     import asyncio
+    from urllib.parse import urlsplit
 
     from outlive.entrypoints.conformance.live_stores import live_stores
     from outlive.testing.concurrency import run_kit
 
+    kinds = " and ".join(urlsplit(url).scheme for url in (settings.table_url, settings.objects_url))
+
     async def kit() -> Report:
         async with live_stores(settings) as live:
             say(f"Works in tenant {live.tenant}, which is removed in the end.")
-            return await run_kit(live.subject, "session store")
+            return await run_kit(live.subject, f"outlive's session store on {kinds}")
 
     reports = [asyncio.run(kit())]
     if contracts:
         from outlive.entrypoints.conformance.run_suites import run_suites
 
         say("Runs the contract suites; the queue's are left out, since live workers would take their messages.")
-        reports.append(run_suites(settings))
+        reports.append(run_suites(settings, f"the contracts of {kinds}"))
     return reports

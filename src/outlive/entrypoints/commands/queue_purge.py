@@ -27,7 +27,6 @@ def queue_purge(
 
     Their messages are never answered. Prints the ids.
     """
-    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_rest
     from outlive.entrypoints.terminal.letters import purge
 
@@ -36,8 +35,7 @@ def queue_purge(
     if not yes:
         _confirm(letters)
     with progress.shown("Purging", "letters") as watch:
-        what = ", ".join(letters or ["all"])
-        done = at_rest(lambda app: purge(app, letters, watch), deed=deed("letter.purged", letters=what), data=data)
+        done = at_rest(lambda app: purge(app, letters or None, watch), data=data)
     if json:
         print_json({"purged": done})
         return

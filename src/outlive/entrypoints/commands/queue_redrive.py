@@ -26,15 +26,13 @@ def queue_redrive(
     Each goes to the end of its session's messages. Prints their ids. A message that was answered in the meantime is
     not answered twice.
     """
-    from outlive.entrypoints.deeds import deed
     from outlive.entrypoints.running import at_rest
     from outlive.entrypoints.terminal.letters import redrive
 
     if bool(letters) == everything:
         raise Invalid("it is not clear which dead letters are meant.", fix="Give their ids, or --all.")
     with progress.shown("Redriving", "letters") as watch:
-        what = ", ".join(letters or ["all"])
-        done = at_rest(lambda app: redrive(app, letters, watch), deed=deed("letter.redriven", letters=what), data=data)
+        done = at_rest(lambda app: redrive(app, letters or None, watch), data=data)
     if json:
         print_json({"redriven": done})
         return

@@ -14,7 +14,7 @@ from outlive.entrypoints.terminal.output import local_time, print_fields, print_
 if TYPE_CHECKING:
     from outlive.core.approvals import Approval
     from outlive.core.keys import SessionId
-    from outlive.core.ledger import LedgerLine
+    from outlive.core.ledger import Attached, LedgerLine
     from outlive.flows.engine import Engine
     from outlive.flows.limits.inspect_limits import Left
     from outlive.flows.sessions.inspect_session import ConversationPage, SessionDetail
@@ -103,4 +103,12 @@ def _waiting(approval: Approval) -> str:
 def _print_turn(line: LedgerLine) -> None:
     print_text(f"\nturn {line.turn}, {local_time(line.at)}, ${line.usd:.4f}")
     print_text(f"  {line.sender or 'user'}: {line.text}")
+    for came in line.attached:
+        print_text(f"    with {came.path} ({came.mime or 'unknown type'}, {came.size:,} bytes){_gone(came)}")
     print_text(f"  agent: {line.reply}")
+    for sent in line.files:
+        print_text(f"    sends {sent.path} ({sent.size:,} bytes) {sent.caption}".rstrip())
+
+
+def _gone(came: Attached) -> str:
+    return "" if came.digest else ", which the turn has not left there"

@@ -8,7 +8,7 @@ from outlive.core.keys import parse_tenant
 from outlive.entrypoints.conformance.live_stores import new_tenant
 from outlive.entrypoints.conformance.suite_settings import opened
 from outlive.flows.tenant_stores import open_stores
-from outlive.protocols import Objects, Table
+from outlive.protocols import Objects, Row, Table
 from outlive.testing.objects import ObjectsSuite
 from outlive.testing.table import TableSuite
 
@@ -28,6 +28,9 @@ class TestLiveTable(TableSuite):
     async def connect(self, place: Path) -> Table:
         stores = await opened(tenant := tenant_of(place))
         return open_stores(stores.table, stores.objects, tenant).table
+
+    def first_fence(self, row: Row) -> int:
+        return row.fence  # drawn at random, so that a key used again is never at a fence it had before
 
     async def sever(self, table: Table) -> None:
         """Left out by `run_suites`: nobody's deployment is switched off for a test."""

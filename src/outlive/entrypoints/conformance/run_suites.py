@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
+import outlive.testing
 from outlive.entrypoints.conformance import suite_settings
 from outlive.settings import Settings
 from outlive.testing.concurrency import Report, Verdict
@@ -24,10 +28,12 @@ LEFT_OUT = (
 )
 """Tests that switch the backend off, or that need the whole length of a key: a tenant takes its part of it."""
 SHOWN = 80
+MAX_DETAIL = 300
+PROMISE = "Table and objects keep their contracts."
 
 
-def run_suites(settings: Settings) -> Report:
-    """Each contract of table and objects; one line says so where pytest is not installed."""
+def run_suites(settings: Settings, name: str = "contracts", *, only: str = "") -> Report:
+    """Each contract of table and objects; one line says so where pytest is not installed. `only` as pytest's `-k`."""
     try:
         import pytest  # noqa: PLC0415 - for who asks only
         import pytest_asyncio  # noqa: PLC0415
@@ -35,9 +41,7 @@ def run_suites(settings: Settings) -> Report:
         from outlive.testing.contract import needed_by  # noqa: PLC0415 - needs pytest, too
     except ImportError:
         why = "it needs pytest: pip install pytest pytest-asyncio"
-        return Report(
-            "contracts", [Verdict("contract suites", "Table and objects keep their contracts.", "not run", detail=why)]
-        )
+        return Report(name, [Verdict("contract suites", PROMISE, "not run", detail=why)])
     aim, told = suite_settings.aim_at(settings), _Verdicts(needed_by)
 
     class Closing:
@@ -49,7 +53,7 @@ def run_suites(settings: Settings) -> Report:
             await suite_settings.close()
 
     with tempfile.TemporaryDirectory(prefix="outlive-conformance-") as folder:
-        options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", "/dev/null"]
+        options = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:xdist", "-c", "/dev/null", "--noconftest"]
         options += [
             "--rootdir",
             folder,
@@ -59,10 +63,19 @@ def run_suites(settings: Settings) -> Report:
             "asyncio_default_fixture_loop_scope=function",
         ]
         options += ["-o", "markers=promise(name): a promise", "--import-mode=importlib"]
-        options += ["--pyargs", SUITES]
-        pytest.main(options, plugins=[told, Closing()])
+        options += ["--pyargs", SUITES, *(["-k", only] if only else [])]
+        ended = pytest.main(options, plugins=[told, Closing()])
     asyncio.run(suite_settings.remove_all(aim))
-    return Report("contracts", told.verdicts)
+    if ended not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:  # nothing asked is no promise kept
+        why = f"pytest ended with {pytest.ExitCode(ended).name}; its words are above"
+        told.verdicts.append(Verdict("contract suites", PROMISE, "broken", "not asked", why))
+    return Report(name, told.verdicts)
+
+
+def _suite_modules() -> list[str]:
+    """Those with the suites that are not loaded yet."""
+    found = iter_modules(outlive.testing.__path__, "outlive.testing.")
+    return [each.name for each in found if not each.ispkg and each.name not in sys.modules]
 
 
 class _Verdicts:
@@ -73,6 +86,11 @@ class _Verdicts:
         self.verdicts: list[Verdict] = []
         self._sentences: dict[str, str] = {}
         self._needs: dict[str, str] = {}
+
+    def pytest_configure(self) -> None:
+        import pytest  # noqa: PLC0415 - for who asks only
+
+        pytest.register_assert_rewrite(*_suite_modules())  # so that a failure says what was not as it should be
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         items[:] = [item for item in items if not any(part in item.nodeid for part in LEFT_OUT)]
@@ -91,7 +109,15 @@ class _Verdicts:
         elif report.failed and (lacking := self._needs.get(report.nodeid)):
             self.verdicts.append(Verdict(check, promise, "not run", detail=f"this backend lacks {lacking}"))
         elif report.failed:
-            detail = report.longreprtext.strip().splitlines()[-1][:200]
-            self.verdicts.append(Verdict(check, promise, "broken", "contract", detail, report.duration))
+            self.verdicts.append(Verdict(check, promise, "broken", "contract", _detail(report), report.duration))
         else:
             self.verdicts.append(Verdict(check, promise, "kept", seconds=report.duration))
+
+
+def _detail(report: pytest.TestReport) -> str:
+    """What was not as it should be, and where it is asked: no path of this machine, since the report is passed on."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is None:
+        return report.longreprtext.strip().splitlines()[-1][:MAX_DETAIL]
+    said = " ".join(crash.message.split())[:MAX_DETAIL]
+    return f"{said} at {Path(crash.path).name}:{crash.lineno}"

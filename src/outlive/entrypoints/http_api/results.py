@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from outlive.core.ledger import LedgerLine
+from outlive.flows.sessions.read_turn_file import type_of
 from outlive.protocols import Approval
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFile:
+    """A file of a turn."""
+
+    name: str
+    path: str
+    """Below the working directory; the turn's `files` route gives the bytes by it."""
+    mime: str
+    size: int
+    """In bytes; 0 where nobody has told."""
+    kept: bool
+    """Whether the turn has left it there; a version that is no longer kept may have gone with it since."""
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +54,23 @@ class Result:
     """The question that is open after this turn."""
     joined: tuple[str, ...]
     """Ids of further messages that this turn answers."""
+    attachments: tuple[TurnFile, ...]
+    """What came with the message; empty for turns of before this was noted."""
+    files: tuple[TurnFile, ...]
+    """What went out with the reply."""
 
 
 def result_of(session_id: str, line: LedgerLine) -> Result:
     """The line without what is the workers' own business."""
-    own = {name: getattr(line, name) for name in Result.__dataclass_fields__ if name != "session_id"}
-    return Result(session_id=session_id, **own)
+    apart: dict[str, Any] = {
+        "session_id": session_id,
+        "attachments": tuple(
+            TurnFile(each.name, each.path, each.mime, each.size, kept=bool(each.digest)) for each in line.attached
+        ),
+        "files": tuple(
+            TurnFile(each.name, each.path, type_of(each.path), each.size, kept=True, caption=each.caption)
+            for each in line.files
+        ),
+    }
+    own = {name: getattr(line, name) for name in Result.__dataclass_fields__ if name not in apart}
+    return Result(**own | apart)

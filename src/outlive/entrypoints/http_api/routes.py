@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from outlive.core.api_keys import Role
 from outlive.entrypoints.http_api.callers import Caller, CallerHere, check_everyone, check_role
-from outlive.flows.delivery.audit import AuditEntry, note_deed
+from outlive.flows.delivery.audit import AuditEntry, note_deed, tenant_named
 
 NOT_A_CHANGE = "none"
 """The deed of a route that has a body to read, or whose record is elsewhere."""
@@ -52,11 +52,11 @@ class AuditedRoute(APIRoute):
 
 
 async def note(caller: Caller, deed: str, details: dict[str, str]) -> None:
-    """The audit entry, in the tenant's own records."""
+    """The audit entry, in the records of the tenant whose session it is: a key for all may name another's letter."""
     more = {**details, **caller.deed}
     key, session_id = more.pop("session_key", ""), more.pop("session_id", "")
     entry = AuditEntry(caller.engine.clock.now(), deed, key, session_id, caller.who, more)
-    await note_deed(caller.engine, caller.stores, entry)
+    await note_deed(caller.engine, caller.engine.stores(tenant_named(key, caller.tenant)), entry)
 
 
 def router(tag: str) -> APIRouter:

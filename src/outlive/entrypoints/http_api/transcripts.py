@@ -1,26 +1,37 @@
-"""The conversation as the agent went through it: what it said, thought and did, turn by turn."""
+"""The conversation as the agent went through it: what it said, thought and did, turn by turn, and the turns' files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import Path
 from starlette.responses import Response
 
-from outlive.core.transcript_steps import Step
+from outlive.core.transcript_steps import IMAGE_TYPES, Step
 from outlive.entrypoints.http_api.callers import CallerHere
 from outlive.entrypoints.http_api.faults import shown
-from outlive.entrypoints.http_api.parameters import Limit, Session
+from outlive.entrypoints.http_api.parameters import MAX_NUMBER, Limit, Session
 from outlive.entrypoints.http_api.results import Result, result_of
 from outlive.entrypoints.http_api.routes import needs, router
 from outlive.entrypoints.http_api.sessions import Before
 from outlive.flows.sessions.read_transcript import read_image, read_transcript
+from outlive.flows.sessions.read_turn_file import UNKNOWN, read_turn_file
 
 routes = router("sessions")
 
+HARMLESS = {"content-security-policy": "default-src 'none'; sandbox"}
 IMAGE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The image.", "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file; an image as what it is, anything else as bytes to be saved.",
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (UNKNOWN, "image/*")},
+    }
 }
 
 
@@ -68,5 +79,27 @@ async def get_image(
 ) -> Response:
     """An image that the agent was sent or has read."""
     kind, content = await read_image(caller.engine, caller.stores, await caller.session(session), image)
-    headers = {"content-security-policy": "default-src 'none'; sandbox", "content-disposition": "inline"}
-    return Response(content, media_type=kind, headers=headers)
+    return Response(content, media_type=kind, headers=HARMLESS | {"content-disposition": "inline"})
+
+
+@routes.get(
+    "/v1/sessions/{session:segment}/turns/{turn}/files/{file:segment}",
+    **needs("viewer"),
+    responses=FILE,
+    response_class=Response,
+)
+async def get_turn_file(
+    caller: CallerHere,
+    session: Session,
+    turn: Annotated[int, Path(ge=0, le=MAX_NUMBER, description="The turn.")],
+    file: Annotated[str, Path(min_length=1, max_length=4096, description="Its `path`, as one encoded segment.")],
+) -> Response:
+    """A file that came with a turn's message (`attachments`) or went out with its reply (`files`)."""
+    session_id = await caller.session(session)
+    kind, content = await read_turn_file(caller.engine, caller.stores, session_id, turn, file)
+    # what a stranger has sent is never a page of this host: it is shown where it is an image, and saved otherwise
+    shows = kind in IMAGE_TYPES
+    where = "inline" if shows else "attachment"
+    name = quote(file.rpartition("/")[2], safe="")
+    headers = HARMLESS | {"content-disposition": f"{where}; filename*=UTF-8''{name}"}
+    return Response(content, media_type=kind if shows else UNKNOWN, headers=headers)

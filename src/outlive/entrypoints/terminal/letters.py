@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from outlive.core.messages import decode_inbound
+from outlive.entrypoints.deeds import deed, note_at
 from outlive.errors import NotFound, OutliveError
 from outlive.protocols import DeadLetter, Queue
 from outlive.wiring import App
@@ -32,22 +33,42 @@ async def list_letters(app: App, after: str, limit: int) -> list[Letter]:
 
 async def redrive(app: App, ids: Sequence[str] | None, progress: Callable[[int, int], None]) -> list[str]:
     """Send these letters again, or all there are; `NotFound` names one that is not there, those before it are sent."""
-    queue = app.engine.queue
-    wanted = list(ids) if ids else await _all_ids(queue)
-    for number, letter_id in enumerate(wanted, start=1):
-        await queue.redrive(letter_id)
-        progress(number, len(wanted))
-    return wanted
+    return await _each(app, ids, progress, app.engine.queue.redrive, "letter.redriven")
 
 
 async def purge(app: App, ids: Sequence[str] | None, progress: Callable[[int, int], None]) -> list[str]:
     """Remove these letters, or all there are; `NotFound` names one that is not there, those before it are gone."""
-    queue = app.engine.queue
-    wanted = list(ids) if ids else await _all_ids(queue)
+    return await _each(app, ids, progress, app.engine.queue.purge, "letter.purged")
+
+
+async def _each(
+    app: App,
+    ids: Sequence[str] | None,
+    progress: Callable[[int, int], None],
+    settle: Callable[[str], Awaitable[None]],
+    what: str,
+) -> list[str]:
+    """Settle one after the other, each noted at once in the audit of the tenant whose letter it is."""
+    keys = await _keys(app.engine.queue, ids)
+    wanted = list(keys if ids is None else ids)
     for number, letter_id in enumerate(wanted, start=1):
-        await queue.purge(letter_id)
+        await settle(letter_id)
+        await note_at(app, deed(what, letter=letter_id), keys.get(letter_id, ""))
         progress(number, len(wanted))
     return wanted
+
+
+async def _keys(queue: Queue, ids: Sequence[str] | None) -> dict[str, str]:
+    """Id -> session key of every letter, or until these are found."""
+    found: dict[str, str] = {}
+    after = ""
+    while ids is None or not found.keys() >= set(ids):
+        page = await queue.dead_letters(after=after)
+        if not page:
+            break
+        found |= {letter.id: letter.message.group for letter in page}
+        after = page[-1].id
+    return found
 
 
 async def find_letter(app: App, letter_id: str) -> tuple[Letter, str]:
@@ -59,13 +80,6 @@ async def find_letter(app: App, letter_id: str) -> tuple[Letter, str]:
                 return read_letter(letter), letter.message.body.decode(errors="backslashreplace")
         after = page[-1].id
     raise NotFound(f"there is no dead letter {letter_id!r}.", fix="See `outlive queue dead`.")
-
-
-async def _all_ids(queue: Queue) -> list[str]:
-    found: list[str] = []
-    while page := await queue.dead_letters(after=found[-1] if found else ""):
-        found.extend(letter.id for letter in page)
-    return found
 
 
 def read_letter(letter: DeadLetter) -> Letter:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 
-from outlive.errors import Corrupt
+from outlive.core.keys import Tenant, parse_session_key
+from outlive.errors import Corrupt, Invalid
 from outlive.flows.engine import Engine
 from outlive.flows.list_all import scan_all
 from outlive.flows.retry import retrying
@@ -45,6 +46,14 @@ async def note_deed(engine: Engine, stores: TenantStores, entry: AuditEntry) -> 
         await stores.table.write(key, body, expected=Absent(), lease=Free(), expires_at=entry.at + AUDIT_TTL)
 
     await retrying(write, engine.clock)
+
+
+def tenant_named(session_key: str, otherwise: Tenant) -> Tenant:
+    """The tenant in whose audit a deed belongs: that of its session key, where it is one."""
+    try:
+        return parse_session_key(session_key, tenant=otherwise).tenant if session_key else otherwise
+    except Invalid:
+        return otherwise
 
 
 async def read_audit(engine: Engine, stores: TenantStores) -> list[AuditEntry]:

@@ -9,13 +9,12 @@ from outlive.core.approvals import Approval
 from outlive.core.controls import STOP_TTL, StopOrder, encode_stop, stop_key
 from outlive.core.keys import SessionId, SessionKey, head_key
 from outlive.core.sessions import decode_head
-from outlive.errors import NotFound
 from outlive.flows.engine import Engine
 from outlive.flows.overwrite import overwrite
 from outlive.flows.retry import retrying
 from outlive.flows.sessions.list_sessions import is_held
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.find_session import find_mapping, start_anew
+from outlive.flows.turn.find_session import find_mapping, no_session, start_anew
 from outlive.protocols import Row
 
 
@@ -79,7 +78,7 @@ async def session_status(engine: Engine, key: SessionKey) -> SessionStatus:
     mapping = await find_mapping(engine, stores, key)
     row = await _head_row(engine, stores, mapping.session_id) if mapping else None
     if row is None:
-        raise NotFound(f"session key {key} has no session.", fix="Send it a message first.")
+        raise await no_session(engine, stores, key)
     head = decode_head(row.body, row.key)
     return SessionStatus(
         session_id=head.session_id,

@@ -24,6 +24,7 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.answer_approval import left_open, with_approval
 from outlive.flows.turn.capture_tree import Capture, absorb, look, seal
 from outlive.flows.turn.choose_window import note_of_disk
+from outlive.flows.turn.fetch_files import attached_of
 from outlive.flows.turn.hold_lease import Lease
 from outlive.flows.turn.outgoing_files import outgoing_of
 from outlive.flows.turn.read_packs import PackReader, pack_reader, read_chunks, stored_tree
@@ -176,7 +177,11 @@ async def commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
 
 
 async def _commit(turn: TurnOnDisk, done: TurnDone) -> LedgerLine:
-    line = replace(_line(turn, done), files=await outgoing_of(turn.workspace, turn.inbound.message_id))
+    line = replace(
+        _line(turn, done),
+        files=await outgoing_of(turn.workspace, turn.inbound.message_id),
+        attached=await attached_of(turn.inbound, turn.workspace),
+    )
     encoded = encode_line(line)
     await turn.workspace.write([FileContent(PATH, APPEND, LEDGER_MODE, [encoded], append=True)])
     capture = await look(turn.state, turn.workspace, turn.lease.next_pack(), whole_lines=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from outlive.core.keys import SessionId, SessionKey, head_key, mapping_key
+from outlive.core.keys import SessionId, SessionKey, head_key, mapping_key, quote_part
 from outlive.core.sessions import SESSION_TTL, Head, KeyMapping, decode_head, decode_mapping
 from outlive.errors import Conflict, Corrupt, NotFound, Refused, Unavailable, VersionConflict
 from outlive.flows.engine import Engine, NoSpares
@@ -16,6 +16,8 @@ from outlive.flows.turn.hold_lease import Busy, Lease, acquire, create, release_
 from outlive.protocols import Row
 
 ATTEMPTS = 5
+OWN_CHANNELS = ("api", "console")
+"""Of the HTTP API and of the command line: a short session key means its own one's, so that each is asked here."""
 
 
 async def find_mapping(engine: Engine, stores: TenantStores, key: SessionKey) -> KeyMapping | None:
@@ -38,10 +40,19 @@ async def find_session(engine: Engine, stores: TenantStores, key: SessionKey) ->
     """The id of the session behind a key; `NotFound` when it has none."""
     found = await find_mapping(engine, stores, key)
     if found is None:
-        raise NotFound(
-            f"session key {key} has no session.", fix="Send it a message first, or see `outlive sessions list`."
-        )
+        raise await no_session(engine, stores, key)
     return found.session_id
+
+
+async def no_session(engine: Engine, stores: TenantStores, key: SessionKey) -> NotFound:
+    """What to say of a key without a session: a chat of the same name may have one on another channel."""
+    written = ":".join(quote_part(part) for part in (key.chat_id, key.thread_id))
+    for channel in sorted({*OWN_CHANNELS, *engine.channels} - {key.channel}):
+        if await find_mapping(engine, stores, replace(key, channel=channel)):
+            fix = f"Name the channel too: {channel}:{written} has one."
+            return NotFound(f"session key {key} has no session.", fix=fix)
+    fix = f"Send it a message first, or see `outlive sessions list`. Another channel's is CHANNEL:{written}."
+    return NotFound(f"session key {key} has no session.", fix=fix)
 
 
 async def hold_session(engine: Engine, stores: TenantStores, key: SessionKey, profile: str) -> Lease | Busy:

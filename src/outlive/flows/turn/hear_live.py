@@ -6,9 +6,10 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from outlive.core.keys import SessionKey
-from outlive.core.live import LiveState, decode_live, live_topic
-from outlive.errors import Corrupt, Unavailable
+from outlive.core.live import LiveState, live_topic
+from outlive.errors import Unavailable
 from outlive.flows.engine import Engine
+from outlive.flows.turn.known_live import known_live
 from outlive.flows.turn.tell_live import PAUSE
 
 
@@ -22,14 +23,7 @@ async def hear_live(engine: Engine, key: SessionKey) -> AsyncGenerator[LiveState
         with suppress(Unavailable):
             async with aclosing(engine.broadcast.listen(topic)) as messages:
                 async for body in messages:
-                    state = _state(body, topic)
+                    state = known_live(engine, body, topic) if body else None  # an empty one: somebody listens now
                     if state is not None and not engine.live.runs(key, state.message_id):
                         yield state
         await engine.clock.sleep(PAUSE)
-
-
-def _state(body: bytes, topic: str) -> LiveState | None:
-    """None for what says that somebody listens now, and for what is not ours: the record says what is."""
-    with suppress(Corrupt):
-        return decode_live(body, topic) if body else None
-    return None

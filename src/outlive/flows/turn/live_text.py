@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from outlive.core.keys import SessionId
-from outlive.core.live import LIVE_TTL, MAX_LIVE_ASKED, LiveState, advanced, decode_live, encode_live, ended, live_key
+from outlive.core.live import LIVE_TTL, MAX_LIVE_ASKED, LiveState, advanced, encode_live, ended, live_key
 from outlive.core.messages import Inbound
 from outlive.errors import Conflict, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.overwrite import write_over
 from outlive.flows.retry import retrying
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.known_live import known_live
 from outlive.flows.turn.tell_live import LiveTeller
 from outlive.protocols import AgentEvent, OnEvent, Row
 
@@ -112,9 +113,9 @@ class _Record:
 
 
 async def read_live(engine: Engine, stores: TenantStores, session_id: SessionId) -> LiveState | None:
-    """The latest recorded state of the session's last turn; None when none is recorded, or its time is over."""
+    """The latest recorded state of the session's last turn; None when none is that we know, or its time is over."""
     key = live_key(session_id)
     row = await retrying(lambda: stores.table.read(key), engine.clock)
     if row is None or (row.expires_at or engine.clock.now() + 1) <= engine.clock.now():
         return None
-    return decode_live(row.body, key)
+    return known_live(engine, row.body, key)

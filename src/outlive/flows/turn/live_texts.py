@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from outlive.core.keys import SessionKey
 from outlive.core.live import LiveState
 
+MAX_STRANGE = 1000
+
 
 @dataclass(slots=True)
 class _Watcher:
@@ -25,6 +27,18 @@ class LiveTexts:
     _latest: dict[str, LiveState] = field(default_factory=dict)
     """Of running turns, by session key."""
     _watchers: dict[str, list[_Watcher]] = field(default_factory=dict)
+
+    _strange: set[str] = field(default_factory=set)
+    """Names of records that could not be read."""
+
+    def is_first(self, strange: str) -> bool:
+        """Whether a record that cannot be read is to be told of: each once, and after a thousand of them anew."""
+        if strange in self._strange:
+            return False
+        if len(self._strange) >= MAX_STRANGE:
+            self._strange.clear()
+        self._strange.add(strange)
+        return True
 
     def publish(self, state: LiveState) -> None:
         """Pass a state on to whoever watches its session key."""

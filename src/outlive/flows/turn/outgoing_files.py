@@ -41,7 +41,7 @@ def reply_files(engine: Engine, stores: TenantStores, head: Head, line: LedgerLi
 
 async def _read(engine: Engine, stores: TenantStores, head: Head, version: int, file: OutFile) -> bytes:
     """The bytes as the turn left them, whatever later turns have made of the file."""
-    tree = await _tree(engine, stores, head, version)
+    tree = await tree_of(engine, stores, head, version)
     entry = tree.entries.get(WORK + file.path)
     if entry is None or entry.kind != FILE:
         raise NotFound(f"{file.path} was gone when the turn ended.")
@@ -50,7 +50,8 @@ async def _read(engine: Engine, stores: TenantStores, head: Head, version: int, 
     return await read_entry(engine, stores, head.session_id, tree, WORK + file.path)
 
 
-async def _tree(engine: Engine, stores: TenantStores, head: Head, version: int) -> Manifest:
+async def tree_of(engine: Engine, stores: TenantStores, head: Head, version: int) -> Manifest:
+    """The tree of a version; `NotFound` when it is no longer kept."""
     if head.version == version:
         newest = await committed_tree(engine, stores, head)
         return Manifest(newest.entries, newest.packs)

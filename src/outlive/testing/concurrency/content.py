@@ -54,7 +54,7 @@ async def gap(subject: Subject) -> None:
 async def corruption(subject: Subject) -> None:
     """Stored bytes that have changed are an error when they are read, never other entries."""
     if subject.damage is None:
-        raise NotRun("the kit was given no way to damage what is stored")
+        raise NotRun("the kit was given no way to damage what is stored: name a Subject with `damage`")
     key, store, entries = subject.key(), await subject.open(), chain("u1", "u2", "u3")
     for each in entries:
         await store.append(key, [each])
@@ -70,7 +70,7 @@ async def corruption(subject: Subject) -> None:
 async def read_error(subject: Subject) -> None:
     """A backend that does not answer is an error, never an empty session."""
     if subject.outage is None:
-        raise NotRun("the kit was given no way to cut the store off")
+        raise NotRun("the kit was given no way to cut the store off: name a Subject with `outage`")
     key = subject.key()
     await (await subject.open()).append(key, chain("u1"))
     fresh = await subject.open()
