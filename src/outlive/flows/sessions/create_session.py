@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from outlive.core.erased_heads import ARRIVAL, was_made_again
+from outlive.core.erased_heads import ARRIVAL
 from outlive.core.keys import SessionId, SessionKey, mapping_key
 from outlive.core.message_log import LoggedMessage
 from outlive.core.sessions import Head, KeyMapping, decode_mapping
@@ -129,7 +129,7 @@ async def _take_back(
         packs = await list_packs(engine, stores, session_id)
         await stores.objects.delete([info.key for info in packs.values()])
         await delete_messages(engine, stores, session_id)
-        await remove_or_mark(engine, stores, lease, is_open=was_made_again(lease.fence))
+        await remove_or_mark(engine, stores, lease, is_open=lease.may_be_made_again)
 
 
 async def _unpoint(

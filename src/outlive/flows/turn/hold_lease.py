@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
-from outlive.core.erased_heads import AGAIN
+from outlive.core.erased_heads import AGAIN, was_made_again
 from outlive.core.keys import SessionId, head_key
 from outlive.core.packs import PackName, pack_name
 from outlive.core.sessions import Former, Head, decode_head, encode_head, settled
@@ -48,6 +48,8 @@ class Lease:
         """A holder before this one did not end in order: it may have left flushes."""
         self.former: tuple[Former, ...] = ()
         """Sessions that the key it was taken by has left, all closed to it: they may have answered its message."""
+        self.may_be_made_again = was_made_again(row.fence)
+        """The creation had no answer at first: where there is no head, it could still land."""
 
     @property
     def fence(self) -> int:
@@ -207,27 +209,29 @@ async def create(engine: Engine, table: Table, head: Head) -> Lease:
     owner = engine.new_id()
     hold = Hold(owner, engine.clock.now() + engine.policy.lease_seconds)
     key, body = head_key(head.session_id), encode_head(head)
+    unanswered = False
     try:
         row = await table.write(key, body, expected=Absent(), lease=hold, expires_at=head.expires_at)
     except (Unavailable, AlreadyExists):  # the latter when a client beneath us has sent it twice
-        row = await _created(engine, table, head, owner)
+        unanswered = True
+        row = await _created(engine, table, key, body, owner, head.expires_at)
     engine.tally.moved(None, head, engine.clock.now())
-    return Lease(table, row, owner, engine)
+    lease = Lease(table, row, owner, engine)
+    lease.may_be_made_again |= unanswered
+    return lease
 
 
-async def _created(engine: Engine, table: Table, head: Head, owner: str) -> Row:
+async def _created(engine: Engine, table: Table, key: str, body: bytes, owner: str, expires_at: float) -> Row:
     """What became of an unanswered creation: the id is ours alone, so whatever is there is ours.
 
     Made again it begins under another fencing token. When the first request arrives after all, and the record has been
     removed by then, no write of the session fits what it makes.
     """
-    key = head_key(head.session_id)
     row = await retrying(lambda: table.read(key), engine.clock)
     if row is not None:
         return row
     hold = Hold(owner, engine.clock.now() + engine.policy.lease_seconds)
-    body = encode_head(replace(head, clean_fence=AGAIN))
-    return await table.write(key, body, expected=Absent(AGAIN), lease=hold, expires_at=head.expires_at)
+    return await table.write(key, body, expected=Absent(AGAIN), lease=hold, expires_at=expires_at)
 
 
 @asynccontextmanager
