@@ -48,8 +48,7 @@ async def open_stores(settings: Settings, stack: AsyncExitStack) -> Stores:
     pair = await open_pair(settings, (table, objects), databases, clock, stack)
     if pair is not None:
         table, objects = in_step(pair, stack)
-    else:  # of two regions the tokens carry an epoch, so none can be drawn
-        table = FreshRecords(table, secrets.randbits)
+    table = FreshRecords(table, secrets.randbits)
     queue = await databases.queue(settings.queue_url, clock)
     if cache is not None:
         objects = HotObjects(objects, cache, clock)

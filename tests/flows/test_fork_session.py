@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from outlive.core.keys import parse_session_key, session_key
+from outlive.core.keys import mapping_key, parse_session_key, session_key
 from outlive.core.ledger import PATH
 from outlive.core.packs import PackName
 from outlive.core.sessions import ANSWERED_WINDOW
@@ -165,7 +165,7 @@ async def test_a_damaged_source_is_named_and_nothing_is_left(world, source) -> N
 
 @pytest.mark.parametrize("call", ["objects.put", "table.write"])
 async def test_a_fork_that_fails_is_taken_back(world, source, call) -> None:
-    """When a write of the fork cannot be made, no head, no pack and no key of it is left."""
+    """When a write of the fork cannot be made, no head, no pack and no key of it is left, once a sweep came by."""
     before = world.everything()
     for nth in (2, 3) if call == "table.write" else (1,):
         engine = world.worker(
@@ -173,6 +173,9 @@ async def test_a_fork_that_fails_is_taken_back(world, source, call) -> None:
         )
         with pytest.raises(Unavailable):
             await fork_session(engine, engine.stores("acme"), source, key=OTHER)
+        assert set(world.rows()) - {mapping_key(OTHER)} == {key.partition("/")[2] for key in before[0]}
+        world.clock.advance(3 * HOUR)
+        await sweep_tenant(world.worker(), world.stores)
         assert world.everything() == before
 
 
@@ -185,7 +188,7 @@ async def test_a_fork_that_dies_while_it_is_taken_back_is_swept_away(world, sour
         engine = world.worker("w2", plan)
         with pytest.raises(Crash):
             await fork_session(engine, engine.stores("acme"), source, key=OTHER)
-        world.clock.advance(2 * HOUR)
+        world.clock.advance(3 * HOUR)
         assert (await sweep_tenant(world.worker(), world.stores)).damaged == []
         assert world.everything() == before
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from outlive.core.regions import Regions, Replication
 from outlive.core.sessions import Head, decode_head
 from outlive.errors import Unavailable
 from outlive.flows.engine import Engine, Policy
+from outlive.flows.fresh_records import FreshRecords
 from outlive.flows.regions.copying import PAUSE, Copying
 from outlive.flows.regions.pair import CONTROL_SECONDS, RegionPair
 from outlive.flows.regions.regional_table import RegionalTable
@@ -97,6 +99,7 @@ class TwoRegions:
         self.folder, self.clock, self.agent, self.inbox = folder, PacedClock(), InstantAgent(), Inbox()
         self.servers = {name: MemoryServer() for name in NAMES}
         self.line, self.far = Line(), Counts()
+        self.draw: Callable[[int], int] = Random(1).getrandbits
         self._ids, self._disks = count(1), count(1)
 
     def worker(self, region: str, mode: str = "synchronous", *, plan: Plan | None = None, **policy: Any) -> Worker:
@@ -104,7 +107,7 @@ class TwoRegions:
         pair = self.pair(region, mode, plan=plan)
         copying = Copying(pair)
         engine = Engine(
-            table=RegionalTable(pair, copying),
+            table=FreshRecords(RegionalTable(pair, copying), self.draw),
             objects=ReplicatedObjects(pair, copying),
             queue=MemoryQueue(self.servers[region], clock=self.clock),
             workspaces=disk(self.folder / f"disk{next(self._disks)}"),

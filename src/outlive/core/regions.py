@@ -17,6 +17,8 @@ from outlive.core.records import Raise, Row
 from outlive.errors import Corrupt, Invalid
 
 EPOCH = 1 << 32
+DRAWN = 1 << 31
+"""A mapping's tokens begin below it in each epoch, at a number that is drawn for each that is made."""
 NEVER = 32503680000.0
 """When the lease on a copy runs out: the year 3000, so that nobody takes a turn there."""
 COPY = "copy of "
@@ -114,6 +116,16 @@ def is_copied(key: str) -> bool:
 def is_head(key: str) -> bool:
     """Whether it is a session's head."""
     return is_homed(key) and key.partition("/")[2].startswith("head/")
+
+
+def is_of_another(copy: Row, record: Row) -> bool:
+    """Whether a mapping's copy was made of one that the key had before: another token in the same epoch.
+
+    A head's token rises within its epoch, and a head is never made twice.
+    """
+    is_same_epoch = copy.fence // EPOCH == record.fence // EPOCH
+    is_so = is_same_epoch and copy.fence != record.fence and copied_version(copy) is not None
+    return is_so and not is_head(record.key)
 
 
 def copy_lease(region: str, fence: int, version: int) -> Raise:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from outlive.core.api_keys import SIGN_IN_TTL, SIGN_INS, SignIn, decode_sign_in, digest_of, encode, is_secret
+from outlive.core.erased_heads import ARRIVAL
 from outlive.errors import Conflict
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
-from outlive.protocols import Absent, At, Free
+from outlive.protocols import Absent, At, Free, Keep
 
 ID_LENGTH = 12
+NOBODY = digest_of("nobody")
+"""Of a cookie that counts no more."""
 
 
 async def sign_in(engine: Engine, key_id: str, proof: str) -> str:
@@ -38,14 +42,19 @@ async def find_sign_in(engine: Engine, cookie: str) -> SignIn | None:
 
 
 async def sign_out(engine: Engine, cookie: str) -> None:
-    """The cookie counts no more; one that does not count is no error."""
-    if await find_sign_in(engine, cookie) is None:
+    """The cookie counts no more; one that does not count is no error.
+
+    Its record stays for a while, as a revoked key's does, and is swept.
+    """
+    if (found := await find_sign_in(engine, cookie)) is None:
         return
     name = SIGN_INS + cookie.partition(".")[0]
     row = await retrying(lambda: engine.table.read(name), engine.clock)
     if row is not None:
+        body, until = encode(replace(found, digest=NOBODY, until=0.0)), engine.clock.now() + ARRIVAL
         try:
-            await engine.table.delete(name, expected=At(row.version, row.fence))
+            at = At(row.version, row.fence)
+            await engine.table.write(name, body, expected=at, lease=Keep(), expires_at=until)
         except Conflict:  # signed out twice at once
             return
 

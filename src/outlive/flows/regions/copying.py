@@ -7,13 +7,14 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 
-from outlive.core.regions import copied_version, is_homed
+from outlive.core.regions import copied_version, is_head, is_homed
 from outlive.errors import AlreadyExists, Conflict, NotFound, Unavailable, VersionConflict
 from outlive.flows.overwrite import write_over
 from outlive.flows.regions.pair import RegionPair
 from outlive.flows.regions.stage import stage
 from outlive.protocols import At, Row, Table
 
+ATTEMPTS = 4
 PAUSE = 0.5
 """Seconds before a copy that failed is tried again."""
 
@@ -100,8 +101,19 @@ class Copying:
             await self._copy_plain(due)
 
     async def _copy_homed(self, due: _Due) -> None:
+        """As it is at home; a mapping once more where it has changed meanwhile: it may have been made anew."""
+        before: Row | None = None
+        for _ in range(ATTEMPTS):
+            row = await self._pair.tables[due.source].read(due.key)
+            if before is not None and row == before:
+                return
+            await self._copy_row(due, row)
+            if row is None or is_head(due.key):
+                return
+            before = row
+
+    async def _copy_row(self, due: _Due, row: Row | None) -> None:
         regions = self._pair.regions
-        row = await self._pair.tables[due.source].read(due.key)
         table = self._pair.tables[regions.opposite(due.source)]
         if row is None:
             seen = await table.read(due.key)

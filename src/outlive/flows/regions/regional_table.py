@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from outlive.core.limits import created_lease
 from outlive.core.regions import (
+    DRAWN,
     EPOCH,
     GONE,
     Replication,
@@ -184,7 +185,7 @@ class RegionalTable:
         if not control.alone and await self._pair.is_left_behind():
             there = await self._pair.recent_control(self._regions.other)
             home, control = self._regions.other, there
-        fence, owner, until = created_lease(lease)
+        fence, owner, until = created_lease(lease, 0 if is_head(key) else expected.fence % DRAWN)
         fence += self._regions.first_fence(home, since=control.epoch)
         return home, Row(key, body, 1, fence, None, 0.0, expires_at), Raise(fence, owner, until)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from outlive.core.regions import Regions, copied_version, copy_lease, mark
+from outlive.core.regions import Regions, copied_version, copy_lease, is_of_another, mark
 from outlive.errors import AlreadyExists, VersionConflict
 from outlive.protocols import Absent, At, Expected, Keep, LeaseChange, Raise, Row, Table
 
@@ -16,15 +16,18 @@ async def stage(
 ) -> Row:
     """Make the copy in `table` what `wanted`, the record at its home, is about to be; the copy as written.
 
+    A mapping's copy of another token is of one that was made at the same time, or is gone: with `home` it is carried
+    through where that can still be, without it, when `wanted` has been read at home, it is written over.
     `VersionConflict` when something newer is there: the record has a new home, or another worker was first. Where
     `home` is given, a version that another worker copied and did not come to write is written for it: otherwise nobody
     could ever write that version.
     """
-    seen = known if known is not None else await table.read(wanted.key)
+    seen = known if known is not None and not is_of_another(known, wanted) else await table.read(wanted.key)
     for _ in range(ATTEMPTS):
-        if seen is not None and _is_there(seen, wanted, regions):
+        is_foreign = seen is not None and is_of_another(seen, wanted)
+        if seen is not None and not is_foreign and _is_there(seen, wanted, regions):
             return seen
-        if seen is not None and mark(seen) == mark(wanted):
+        if seen is not None and await _is_on_its_way(home, wanted, seen, is_foreign=is_foreign):
             await _carry_through(home, wanted, seen)
             raise VersionConflict(f"The record {wanted.key!r} is written by somebody else just now.")
         try:
@@ -32,6 +35,14 @@ async def stage(
         except (VersionConflict, AlreadyExists):
             seen = await table.read(wanted.key)
     raise VersionConflict(f"The copy of {wanted.key!r} is written by too many workers at once.")
+
+
+async def _is_on_its_way(home: Table | None, wanted: Row, seen: Row, *, is_foreign: bool) -> bool:
+    """Whether the copy is of a version that somebody else has begun to write; one of a mapping that is gone is not."""
+    if not is_foreign:
+        return mark(seen) == mark(wanted)
+    record = None if home is None else await home.read(wanted.key)
+    return home is not None and (record is None or record.fence != wanted.fence)
 
 
 def _is_there(seen: Row, wanted: Row, regions: Regions) -> bool:
@@ -53,11 +64,11 @@ async def _write(table: Table, regions: Regions, wanted: Row, seen: Row | None) 
 
 
 async def _carry_through(home: Table | None, wanted: Row, seen: Row) -> None:
-    if home is None:
+    if home is None or (is_of_another(seen, wanted) and mark(seen)[1] > 1):
         return
     expected: Expected = At(wanted.version - 1, wanted.fence)
     lease: LeaseChange = Keep()
-    if wanted.version == 1:
-        expected, lease = Absent(), Raise(wanted.fence)
+    if mark(seen)[1] == 1:
+        expected, lease = Absent(), Raise(seen.fence)
     with suppress(VersionConflict, AlreadyExists):
         await home.write(seen.key, seen.body, expected=expected, lease=lease, expires_at=seen.expires_at)

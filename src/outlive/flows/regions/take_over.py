@@ -15,6 +15,7 @@ from outlive.core.regions import (
     copied_version,
     copy_lease,
     is_head,
+    is_of_another,
     mark,
     note_key,
 )  # fmt: skip
@@ -165,5 +166,8 @@ def _newer(here: Row | None, there: Row | None) -> Row:
     rows = [row for row in (here, there) if row is not None]
     if not rows:
         raise VersionConflict("The record has been erased meanwhile.")
+    record = next((row for row in rows if copied_version(row) is None), None)
+    if record is not None and any(is_of_another(row, record) for row in rows):
+        return record  # the copy is of a mapping that was removed
     # of equals the one at home: it may hold a lease-only write more, and never less
     return max(rows, key=lambda row: (mark(row), copied_version(row) is None))

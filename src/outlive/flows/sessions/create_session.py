@@ -7,22 +7,26 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from outlive.core.erased_heads import ARRIVAL
 from outlive.core.keys import SessionId, SessionKey, mapping_key
 from outlive.core.message_log import LoggedMessage
-from outlive.core.sessions import Head, decode_mapping
-from outlive.errors import AlreadyExists, LeaseLost, NotFound, Refused, Unavailable
+from outlive.core.sessions import Head, KeyMapping, decode_mapping
+from outlive.core.turns import CLOCK_MARGIN
+from outlive.errors import AlreadyExists, Conflict, LeaseLost, NotFound, Refused, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.knowledge.carry_messages import put_messages
 from outlive.flows.knowledge.message_log import delete_messages
 from outlive.flows.retry import retrying
-from outlive.flows.sessions.erase_session import emptied
+from outlive.flows.sessions.erase_session import emptied, remove_or_mark
 from outlive.flows.sessions.walk_history import list_packs
 from outlive.flows.sessions.write_tree import NewFile, PackParts, put_files, store_tree
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.find_session import find_head, point_key
-from outlive.flows.turn.former_sessions import DAY, unpoint_key
+from outlive.flows.turn.former_sessions import DAY, unpoint_key, write_mapping
 from outlive.flows.turn.hold_lease import Lease, create, renewed
 from outlive.protocols import Row
+
+ATTEMPTS = 3
 
 Fill = Callable[[Lease], Awaitable[Head]]
 """Writes the first version's pack under the new session's lease, and returns the head that names it."""
@@ -38,14 +42,17 @@ async def create_session(
     """
     rows = [await free_mapping(engine, stores, key) for key in keys]
     lease = await create(engine, stores.table, head)
+    pointed: list[SessionKey] = []
     try:
         async with renewed(engine, lease):
             await lease.commit(await fill(lease))
         for key, row in zip(keys, rows, strict=True):
+            pointed.append(key)
             await point_key(engine, stores, key, head.session_id, row)
         await lease.release()
-    except BaseException:
-        await asyncio.shield(_take_back(engine, stores, keys, lease))
+    except BaseException as error:
+        in_doubt = not isinstance(error, Conflict)
+        await asyncio.shield(_take_back(engine, stores, pointed, lease, in_doubt=in_doubt))
         raise
     return lease.head
 
@@ -106,28 +113,48 @@ async def _exists(engine: Engine, stores: TenantStores, session_id: SessionId) -
     return True
 
 
-async def _take_back(engine: Engine, stores: TenantStores, keys: Sequence[SessionKey], lease: Lease) -> None:
+async def _take_back(
+    engine: Engine, stores: TenantStores, keys: Sequence[SessionKey], lease: Lease, *, in_doubt: bool
+) -> None:
     """Mappings, packs, head, in this order: no key ever points at a session that is not there.
 
     The head is emptied first, its time over: it never names a pack that is gone, and what cannot be taken back now is
-    a session that a sweep removes. So is the head itself when its creation may still be on its way: without it that
-    write would find nothing in its place, and the commit behind it a head to name removed packs in.
+    a session that a sweep removes. `keys` are those whose mapping was written, whatever became of it.
     """
     session_id = lease.head.session_id
     with suppress(Unavailable, LeaseLost):
         for key in keys:
-            await _unpoint(engine, stores, key, session_id)
+            await _unpoint(engine, stores, key, session_id, in_doubt=in_doubt)
         await lease.commit(emptied(engine, lease.head))
         packs = await list_packs(engine, stores, session_id)
         await stores.objects.delete([info.key for info in packs.values()])
         await delete_messages(engine, stores, session_id)
-        if lease.may_be_made_again:
-            await lease.release()
-        else:
-            await lease.remove()
+        await remove_or_mark(engine, stores, lease, is_open=lease.may_be_made_again)
 
 
-async def _unpoint(engine: Engine, stores: TenantStores, key: SessionKey, session_id: SessionId) -> None:
-    row = await retrying(lambda: stores.table.read(mapping_key(key)), engine.clock)
-    if row is not None and decode_mapping(row.body, row.key).session_id == session_id:
-        await unpoint_key(engine, stores, row, session_id)
+async def _unpoint(
+    engine: Engine, stores: TenantStores, key: SessionKey, session_id: SessionId, *, in_doubt: bool
+) -> None:
+    """Take the session out of the key's mapping; `in_doubt` when a write that puts it there may still be on its way.
+
+    That one is to find another record than it expects.
+    """
+    for _ in range(ATTEMPTS):
+        row = await retrying(lambda: stores.table.read(mapping_key(key)), engine.clock)
+        with suppress(Conflict):  # it has come just now, or somebody else's has
+            if row is None:
+                if in_doubt:
+                    await _occupy(engine, stores, key)
+            elif (mapping := decode_mapping(row.body, row.key)).session_id == session_id:
+                await unpoint_key(engine, stores, row, session_id)
+            elif in_doubt:
+                await write_mapping(stores, mapping, row)
+            return
+
+
+async def _occupy(engine: Engine, stores: TenantStores, key: SessionKey) -> None:
+    """A mapping that points nowhere, for as long as the one that had no answer may arrive; a sweep removes it."""
+    now = engine.clock.now()
+    until = now + ARRIVAL - CLOCK_MARGIN - DAY
+    mapping = KeyMapping(str(key), SessionId(""), key.chat_id, key.thread_id, now, now, until)
+    await retrying(lambda: write_mapping(stores, mapping, None), engine.clock)

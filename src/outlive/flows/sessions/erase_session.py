@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from outlive.core import erased_heads
+from outlive.core.erased_heads import is_marker, marker, may_still_arrive
 from outlive.core.keys import SessionId, head_key
-from outlive.core.sessions import SESSION_TTL, Head, Summary
-from outlive.errors import Corrupt, Invalid, LeaseLost, NotFound, Unavailable
+from outlive.core.sessions import Head, decode_head
+from outlive.errors import Corrupt, Invalid, LeaseLost, NotFound, SchemaTooNew, Unavailable
 from outlive.flows.engine import Engine
 from outlive.flows.knowledge.message_log import StoredMessages, delete_messages, stored_messages
 from outlive.flows.progress import Progress, unwatched
@@ -25,7 +27,7 @@ from outlive.flows.sessions.session_notes import session_notes
 from outlive.flows.sessions.sweep_session import conversations_of, remove_from, remove_objects
 from outlive.flows.sessions.walk_history import list_packs
 from outlive.flows.tenant_stores import TenantStores
-from outlive.flows.turn.former_sessions import DAY, unpoint_key
+from outlive.flows.turn.former_sessions import unpoint_key
 from outlive.flows.turn.hold_lease import Lease, release_quietly, renewed
 from outlive.flows.turn.keep_debug import debug_objects
 from outlive.flows.turn.keep_trace import trace_row
@@ -41,6 +43,7 @@ TIERS = (
 NOT_COVERED = (
     "messages still in the queue (one that is delivered later starts a new, empty session)",
     "working copies on other machines (never used again, and replaced when their place is needed)",
+    "an empty record of the session's id, for hours, where a write that makes the session may still be on its way",
     "copies in the hot tier of a server that is down, or in the memory of another process (gone after 15 minutes)",
 )
 
@@ -156,45 +159,47 @@ async def erase_held(
         if found.head is not None:
             await remove_row(engine, stores, found.head)
         return found
+    is_open = may_still_arrive(lease.head, lease.fence, engine.clock.now())
     try:
         async with renewed(engine, lease):
             await lease.commit(emptied(engine, lease.head))
             await _remove(engine, stores, found, progress)
-        await _remove_head(engine, stores, lease)
+        await remove_or_mark(engine, stores, lease, is_open=is_open)
     except BaseException:
         await asyncio.shield(release_quietly(lease))
         raise
     return found
 
 
-async def _remove_head(engine: Engine, stores: TenantStores, lease: Lease) -> None:
-    """Delete the head; without an answer, look whether it is gone."""
+async def remove_or_mark(engine: Engine, stores: TenantStores, lease: Lease, *, is_open: bool) -> None:
+    """Delete the emptied head; without an answer, look whether it is gone.
+
+    Where a write that makes the session `is_open`, it would find nothing in its place then: a marker stays, which a
+    sweep removes when nothing can be on its way any more.
+    """
     try:
-        await lease.remove()
+        await (lease.release(marker(lease.head, stores.tenant)) if is_open else lease.remove())
     except (LeaseLost, Unavailable):
         if await _row(engine, stores, lease.head.session_id) is not None:
             raise
 
 
 async def _row(engine: Engine, stores: TenantStores, session_id: SessionId) -> Row | None:
-    return await retrying(lambda: stores.table.read(head_key(session_id)), engine.clock)
+    """The head's record; None without one, or where it says no more than that there was one."""
+    row = await retrying(lambda: stores.table.read(head_key(session_id)), engine.clock)
+    return None if row is None or _says_nothing(row, stores) else row
+
+
+def _says_nothing(row: Row, stores: TenantStores) -> bool:
+    try:
+        return is_marker(decode_head(row.body, row.key), stores.tenant)
+    except (Corrupt, SchemaTooNew):
+        return False
 
 
 def emptied(engine: Engine, head: Head) -> Head:
-    """The head without anything the session held; its key stays, to find it by when the erase is cut off.
-
-    It is expired by every clock, wrong ones too: a late delete of ours takes the mapping of what would still run in it.
-    """
-    return replace(
-        head,
-        updated_at=engine.clock.now() - SESSION_TTL - DAY,
-        agent_session_id=None,
-        packs=(),
-        ledger_size=0,
-        answered=(),
-        outbox=(),
-        summary=Summary(),
-    )
+    """The head without anything the session held."""
+    return erased_heads.emptied(head, engine.clock.now())
 
 
 async def look(engine: Engine, stores: TenantStores, session_id: SessionId, pointers: Sequence[Pointer]) -> Found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from outlive.core.erased_heads import ARRIVAL, is_marker
 from outlive.core.keys import SessionId
 from outlive.core.sessions import Head, decode_head
 from outlive.core.turns import CLOCK_MARGIN
@@ -117,8 +118,11 @@ async def _collect(engine: Engine, stores: TenantStores, done: TenantSwept) -> N
 
 
 async def _sweep(engine: Engine, stores: TenantStores, row: Row, pointers: list[Pointer], done: TenantSwept) -> None:
+    head = decode_head(row.body, row.key)
+    if is_marker(head, stores.tenant) and head.created_at + ARRIVAL > engine.clock.now():
+        return
     own = [each for each in pointers if each.mapping.session_id == id_of(row)]
-    reason = _reason_to_erase(decode_head(row.body, row.key), engine.clock.now(), is_pointed_at=bool(own))
+    reason = _reason_to_erase(head, engine.clock.now(), is_pointed_at=bool(own))
     if reason == "expired" and done.archive_down:
         done.held.append(id_of(row))
     elif reason:

@@ -172,6 +172,9 @@ async def _make(engine: Engine, stores: TenantStores, key: SessionKey, profile: 
     try:
         await point_key(engine, stores, key, head.session_id, row)
     except Conflict:
+        there = await _mapping_row(engine, stores, key)
+        if there and decode_mapping(there.body, there.key).session_id == head.session_id:
+            return lease  # a client beneath us has sent it twice: the first one landed
         await lease.remove()
         return await hold_session(engine, stores, key, profile)
     except (Unavailable, Refused):

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import assert_never
 
+from outlive.core.erased_heads import AGAIN, was_made_again
 from outlive.core.keys import SessionId, head_key
 from outlive.core.packs import PackName, pack_name
 from outlive.core.sessions import Former, Head, decode_head, encode_head, settled
 from outlive.core.telemetry import FenceRefused
 from outlive.core.turns import lease_renewal
-from outlive.errors import LeaseLost, NotFound, Unavailable, VersionConflict
+from outlive.errors import AlreadyExists, LeaseLost, NotFound, Unavailable, VersionConflict
 from outlive.flows.engine import Engine
 from outlive.flows.retry import retrying
 from outlive.protocols import Absent, At, Clock, Free, Hold, Keep, LeaseChange, Raise, Row, Table
@@ -47,8 +48,8 @@ class Lease:
         """A holder before this one did not end in order: it may have left flushes."""
         self.former: tuple[Former, ...] = ()
         """Sessions that the key it was taken by has left, all closed to it: they may have answered its message."""
-        self.may_be_made_again = False
-        """The creation had no answer at first: where there is no head, it could still land, and later writes on it."""
+        self.may_be_made_again = was_made_again(row.fence)
+        """The creation had no answer at first: where there is no head, it could still land."""
 
     @property
     def fence(self) -> int:
@@ -211,22 +212,26 @@ async def create(engine: Engine, table: Table, head: Head) -> Lease:
     unanswered = False
     try:
         row = await table.write(key, body, expected=Absent(), lease=hold, expires_at=head.expires_at)
-    except Unavailable:
+    except (Unavailable, AlreadyExists):  # the latter when a client beneath us has sent it twice
         unanswered = True
         row = await _created(engine, table, key, body, owner, head.expires_at)
     engine.tally.moved(None, head, engine.clock.now())
     lease = Lease(table, row, owner, engine)
-    lease.may_be_made_again = unanswered
+    lease.may_be_made_again |= unanswered
     return lease
 
 
 async def _created(engine: Engine, table: Table, key: str, body: bytes, owner: str, expires_at: float) -> Row:
-    """What became of an unanswered creation: the id is ours alone, so whatever is there is ours."""
+    """What became of an unanswered creation: the id is ours alone, so whatever is there is ours.
+
+    Made again it begins under another fencing token. When the first request arrives after all, and the record has been
+    removed by then, no write of the session fits what it makes.
+    """
     row = await retrying(lambda: table.read(key), engine.clock)
     if row is not None:
         return row
     hold = Hold(owner, engine.clock.now() + engine.policy.lease_seconds)
-    return await table.write(key, body, expected=Absent(), lease=hold, expires_at=expires_at)
+    return await table.write(key, body, expected=Absent(AGAIN), lease=hold, expires_at=expires_at)
 
 
 @asynccontextmanager

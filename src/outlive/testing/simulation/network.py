@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, TypeVar
 
 from outlive.errors import AgentFailed, OutliveError, Unavailable
-from outlive.protocols import At, Hold
+from outlive.protocols import Absent, At, Hold, Keep
 from outlive.testing.faults import Crash
 from outlive.testing.simulation.processes import CURRENT, Process
 from outlive.testing.simulation.scenarios import UNHEARD, Scenario
@@ -25,6 +25,8 @@ LOCAL = ("workspace", "workspaces", "agent")
 
 OFTENER = {("table.delete", "late"): 8}
 """There are few deletes, and one that arrives when its record has been made anew is what they are to be tried with."""
+A_THIRD_OF_A_MINUTE = 0.69
+"""The number that belongs to a call which is late by as much."""
 REMOTE = ("lost reply", "late", "slow reply")
 
 
@@ -97,6 +99,8 @@ class Network:
         kind, spice = weather.draw(process, name)
         if weather.scenario.late_erasure and self._is_first_of_a_mapping(name, arguments):
             kind, spice = "late", spice or 0.6
+        if weather.scenario.late_creation and self._is_first_of_a_head(name, arguments):
+            kind, spice = "late", A_THIRD_OF_A_MINUTE
         try:
             result = await (call() if not kind else self._faulty(kind, spice, name, call))
         except OutliveError as error:
@@ -116,6 +120,16 @@ class Network:
         is_so = name == "table.delete" and "/key/" in str(arguments[0]) and not self._process.has_deleted
         self._process.has_deleted |= is_so
         return is_so and not self._weather.fair
+
+    def _is_first_of_a_head(self, name: str, arguments: tuple[object, ...]) -> bool:
+        """Whether the process makes a head, or commits, for the first time; it does so again, having had no reply."""
+        if name != "table.write" or "/head/" not in str(arguments[0]) or self._weather.fair:
+            return False
+        kinds = {type(each) for each in arguments}
+        what = "creation" if Absent in kinds else "commit" if {At, Keep} <= kinds else ""
+        is_first = what not in self._process.has_begun
+        self._process.has_begun.add(what)
+        return bool(what) and is_first
 
     def _cut_off(self) -> None:
         """The renewal that has just landed is not heard of for a while."""

@@ -31,6 +31,8 @@ class Process:
     """Seconds it will be cut off for once its next renewal of a lease has landed; 0 for not at all."""
     has_deleted: bool = False
     """A mapping, once at least."""
+    has_begun: set[str] = field(default_factory=set)
+    """What of a session's first writes it has sent once at least."""
     calls: dict[str, int] = field(default_factory=dict)
     """Awaited calls so far, by name."""
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)

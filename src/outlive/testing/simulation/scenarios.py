@@ -92,6 +92,8 @@ class Scenario:
     """Whether the agent's lines may be lost between it and the disk."""
     late_erasure: bool = False
     """Whether the delete of an erased mapping is late, is sent again, and then arrives after the next message."""
+    late_creation: bool = False
+    """Whether each process's first creation of a head, and its first commit, are late and sent again."""
     crowded: bool = False
     """Whether one turn of a tenant may run at a time, on all workers together."""
     max_packs: int = 6
