@@ -98,7 +98,12 @@ def each_test(source: Source) -> Iterator[TestFunction]:
 
 
 def _tests_in(
-    source: Source, body: Sequence[ast.stmt], prefix: str, promises: tuple[str, ...], lines: frozenset[int], collected: str
+    source: Source,
+    body: Sequence[ast.stmt],
+    prefix: str,
+    promises: tuple[str, ...],
+    lines: frozenset[int],
+    collected: str,
 ) -> Iterator[TestFunction]:
     for node in body:
         if isinstance(node, ast.ClassDef) and node.name.startswith(collected):

@@ -197,7 +197,7 @@ async def test_a_text_of_a_megabyte_arrives(session: Session) -> None:
 def is_told(session: Session, text: str) -> bool:
     """Whether the model was asked with this text last."""
     sent = [message["content"] for message in session.model.requests[-1].body["messages"]]
-    texts = [block["text"] for content in sent for block in content if isinstance(content, list)]
+    texts = [block.get("text", "") for content in sent for block in content if isinstance(content, list)]
     return any(text in each for each in [*texts, *sent])
 
 
