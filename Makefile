@@ -11,7 +11,7 @@ SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: chaos soak fuzz audit template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser drawings
+.PHONY: environments chaos soak fuzz audit template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser drawings
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -38,7 +38,16 @@ demo: $(READY)  ## See an agent keep everything while its workers are thrown awa
 chat: $(READY)  ## Talk to an agent in the terminal
 	@$(BIN)/outlive chat
 
-test: $(READY) check unit  ## Run the static checks and all tests
+# The environments are made at the same time, and the checks, which use one core, run beside the tests. What the checks
+# say comes at the end, where it is seen.
+test:  ## Run the static checks and all tests
+	@$(MAKE) --no-print-directory -j4 environments
+	@mkdir -p build
+	@$(MAKE) --no-print-directory check >build/check.log 2>&1 & checks=$$!; \
+	  $(MAKE) --no-print-directory unit; tested=$$?; \
+	  wait $$checks; checked=$$?; cat build/check.log; exit $$((tested || checked))
+
+environments: $(READY) $(SERVERS)/.ready $(SITE)/.ready browser
 
 check: $(READY) $(SITE)/.ready  ## Run the static checks: ruff, mypy, import rules, generated docs, the site
 	$(BIN)/ruff check .
@@ -50,7 +59,10 @@ check: $(READY) $(SITE)/.ready  ## Run the static checks: ruff, mypy, import rul
 	$(BIN)/python scripts/draw_diagrams.py --check
 	$(BUILD_SITE)
 
+# pytest rewrites each file of tests once, and each of its workers would do so by itself: the first line keeps the result.
 unit: $(READY) $(SERVERS)/.ready browser  ## Run the tests
+	@mkdir -p build
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -qq >build/collected.log 2>&1 || { cat build/collected.log; exit 1; }
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 # Where it cannot be installed, the console's tests say that they were left out.

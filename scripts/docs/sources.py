@@ -7,6 +7,7 @@ import io
 import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -70,7 +71,12 @@ def sources(*folders: Path) -> list[Source]:
 
 def read_source(path: Path) -> Source:
     """One file; a syntax error names it."""
-    text = path.read_text()
+    return _parsed(path, path.read_text())
+
+
+@cache
+def _parsed(path: Path, text: str) -> Source:
+    """The same file is asked for by many checks, and parsing all takes seconds."""
     return Source(path, text, ast.parse(text, filename=str(path)))
 
 
@@ -92,7 +98,12 @@ def each_test(source: Source) -> Iterator[TestFunction]:
 
 
 def _tests_in(
-    source: Source, body: Sequence[ast.stmt], prefix: str, promises: tuple[str, ...], lines: set[int], collected: str
+    source: Source,
+    body: Sequence[ast.stmt],
+    prefix: str,
+    promises: tuple[str, ...],
+    lines: frozenset[int],
+    collected: str,
 ) -> Iterator[TestFunction]:
     for node in body:
         if isinstance(node, ast.ClassDef) and node.name.startswith(collected):
@@ -133,14 +144,15 @@ def protocols_of(source: Source) -> dict[str, int]:
     return {node.name: sum(isinstance(item, FUNCTIONS) for item in node.body) for node in found}
 
 
-def code_lines(text: str) -> set[int]:
+@cache
+def code_lines(text: str) -> frozenset[int]:
     """Numbers of the lines that hold code: neither blank nor comment alone."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     spans = [(token.start[0], token.end[0]) for token in tokens if token.type not in LAYOUT]
-    return {line for first, last in spans for line in range(first, last + 1)}
+    return frozenset(line for first, last in spans for line in range(first, last + 1))
 
 
-def _length(node: Function, lines: set[int]) -> int:
+def _length(node: Function, lines: frozenset[int]) -> int:
     own = set(range(node.lineno, (node.end_lineno or node.lineno) + 1)) & lines
     if ast.get_docstring(node, clean=False) is not None:
         docstring = node.body[0]

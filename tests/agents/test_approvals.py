@@ -17,7 +17,7 @@ from outlive.core.approvals import Decided, DeferredCall, call_digest, denial
 from outlive.errors import Invalid
 from outlive.testing.scripted_model import script
 
-from .conftest import Session, with_agent
+from .conftest import Begin, Session, with_agent
 from .profile_folder import make_profile, server
 
 pytestmark = pytest.mark.cli
@@ -49,31 +49,38 @@ async def deferred(session: Session, *steps: dict[str, object]) -> DeferredCall:
     return done.deferred
 
 
+async def waiting(begin: Begin, *steps: dict[str, object], first: tuple[str, ...] = ()) -> tuple[Session, DeferredCall]:
+    """A conversation, on another host, whose scripted turn has ended with this call; equal ones are begun once."""
+    session, done = await begin(*first, script(*steps), ask=(RULE,))
+    assert done.stop_reason == "tool_deferred"
+    assert done.deferred is not None
+    return session, done.deferred
+
+
 def runs(session: Session) -> str:
     """What the calls have left."""
     file = session.work / "runs"
     return file.read_text() if file.exists() else ""
 
 
-async def test_a_call_that_needs_a_person_ends_the_run(asking: Session) -> None:
+async def test_a_call_that_needs_a_person_ends_the_run(begin: Begin) -> None:
     """The call is not made, and the end of the run names the tool, its arguments and the rule that asked."""
-    call = await deferred(asking, TOUCH, DONE)
+    asking, call = await waiting(begin, TOUCH, DONE)
     assert (call.name, json.loads(call.input_json), call.rule) == ("Bash", TOUCH["input"], RULE)
     assert call.summary == TOUCH["input"]["command"]
     assert runs(asking) == ""
 
 
-async def test_an_allowed_call_is_made_once(asking: Session) -> None:
+async def test_an_allowed_call_is_made_once(begin: Begin) -> None:
     """On another host the verdict makes exactly the call that waited, and the model goes on with its result."""
-    call = await deferred(asking, TOUCH, DONE)
-    await asking.move()
+    asking, call = await waiting(begin, TOUCH, DONE)
     done = await asking.ask(None, decision=decided(call))
     assert (done.text, done.stop_reason, runs(asking)) == ("all done", "end_turn", "x\n")
 
 
-async def test_the_next_call_is_asked_about_anew(asking: Session) -> None:
+async def test_the_next_call_is_asked_about_anew(begin: Begin) -> None:
     """A verdict covers one call: the next one that a rule covers is deferred, however early it comes."""
-    call = await deferred(asking, TOUCH, AGAIN, DONE)
+    asking, call = await waiting(begin, TOUCH, AGAIN, DONE)
     done = await asking.ask(None, decision=decided(call))
     assert done.deferred is not None
     assert json.loads(done.deferred.input_json) == AGAIN["input"]
@@ -90,7 +97,7 @@ async def test_the_same_call_again_is_a_call_of_its_own(asking: Session) -> None
     assert runs(asking) == "x\n"
 
 
-async def test_the_gate_stands_before_the_model_is_asked(asking: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_gate_stands_before_the_model_is_asked(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     """When our side is slow to speak after the start, the call after the allowed one is deferred all the same."""
     write = SupervisedProcess.write
 
@@ -98,25 +105,24 @@ async def test_the_gate_stands_before_the_model_is_asked(asking: Session, monkey
         await asyncio.sleep(1.0)  # real: the CLI runs meanwhile
         await write(self, data)
 
-    call = await deferred(asking, TOUCH, AGAIN, DONE)
+    asking, call = await waiting(begin, TOUCH, AGAIN, DONE)
     monkeypatch.setattr(SupervisedProcess, "write", slow)
     done = await asking.ask(None, decision=decided(call))
     assert (done.stop_reason, runs(asking)) == ("tool_deferred", "x\n")
 
 
-async def test_a_denied_call_is_not_made(asking: Session) -> None:
+async def test_a_denied_call_is_not_made(begin: Begin) -> None:
     """The model is told that the person refused, with their words, and goes on."""
-    call = await deferred(asking, TOUCH, DONE)
-    await asking.move()
+    asking, call = await waiting(begin, TOUCH, DONE)
     done = await asking.ask(None, decision=decided(call, allowed=False, note="not on a Friday"))
     assert done.stop_reason == "end_turn"
     assert "not on a Friday" in asking.tool_results()[-1]
     assert runs(asking) == ""
 
 
-async def test_a_changed_call_does_not_pass(asking: Session) -> None:
+async def test_a_changed_call_does_not_pass(begin: Begin) -> None:
     """Other arguments under the same id are not what was allowed: they are asked about anew."""
-    call = await deferred(asking, TOUCH, DONE)
+    asking, call = await waiting(begin, TOUCH, DONE)
     path = asking.workspace.root / "config/projects/session" / f"{asking.id}.jsonl"
     path.write_text(path.read_text().replace("echo x", "echo hacked"))
     done = await asking.ask(None, decision=decided(call))
@@ -125,9 +131,9 @@ async def test_a_changed_call_does_not_pass(asking: Session) -> None:
     assert runs(asking) == ""
 
 
-async def test_two_calls_under_one_id_never_pass(asking: Session) -> None:
+async def test_two_calls_under_one_id_never_pass(begin: Begin) -> None:
     """A second entry that gives the waiting id other arguments makes the call one that nobody can allow."""
-    call = await deferred(asking, TOUCH, DONE)
+    asking, call = await waiting(begin, TOUCH, DONE)
     path = asking.workspace.root / "config/projects/session" / f"{asking.id}.jsonl"
     lines = path.read_text().splitlines()
     forged = next(line for line in lines if '"tool_use"' in line and '"assistant"' in line).replace("echo x", "rm")
@@ -137,11 +143,9 @@ async def test_two_calls_under_one_id_never_pass(asking: Session) -> None:
     assert runs(asking) == ""
 
 
-async def test_another_message_means_no(asking: Session) -> None:
+async def test_another_message_means_no(begin: Begin) -> None:
     """A message instead of an answer refuses the call, costs one model call, and is answered."""
-    await asking.ask("My name is Ada")
-    await deferred(asking, TOUCH, DONE)
-    await asking.move()
+    asking, _ = await waiting(begin, TOUCH, DONE, first=("My name is Ada",))
     before = asking.model.counts["turn"]
     done = await asking.ask("What is my name?")
     assert "Ada" in done.text
@@ -184,17 +188,16 @@ async def test_a_subagent_cannot_ask(asking: Session) -> None:
     assert "subagent cannot ask" in done.text
 
 
-async def test_a_question_that_was_not_committed_is_asked_again(asking: Session) -> None:
+async def test_a_question_that_was_not_committed_is_asked_again(begin: Begin) -> None:
     """A worker that died just before the commit of a question is continued with the question, not with the call."""
-    call = await deferred(asking, TOUCH, DONE)
+    asking, call = await waiting(begin, TOUCH, DONE)
     done = await asking.ask(None)
     assert (done.deferred, runs(asking)) == (call, "")
 
 
-async def test_a_message_is_not_lost_when_the_refusal_was_not_written(asking: Session) -> None:
+async def test_a_message_is_not_lost_when_the_refusal_was_not_written(begin: Begin) -> None:
     """A worker that died before it had refused the waiting call is continued with the message."""
-    await asking.ask("My name is Ada")
-    await deferred(asking, TOUCH, DONE)
+    asking, _ = await waiting(begin, TOUCH, DONE, first=("My name is Ada",))
     root = asking.workspace.root
     path = root / "config/projects/session" / f"{asking.id}.jsonl"
     before = path.read_bytes()

@@ -19,7 +19,7 @@ from outlive.agents.profiles import Profiles
 from outlive.errors import AgentFailed, Conflict, Corrupt, Invalid
 from outlive.protocols import AgentEvent, SessionSeen, TextPart, ToolFinished, ToolStarted, TurnDone
 from outlive.testing.scripted_model import Fail, script
-from tests.agents.conftest import MakeAgent, Session, with_agent
+from tests.agents.conftest import AS_ONE, MakeAgent, Session, StayingSession, with_agent
 from tests.agents.watching import count_naming, gone, until
 
 pytestmark = pytest.mark.cli
@@ -62,27 +62,29 @@ async def test_the_agent_sees_nothing_of_the_worker(session: Session, monkeypatc
     assert shown["HOME"] == str(session.workspace.root / "home")
 
 
-async def test_files_are_written_in_the_working_directory_only(session: Session) -> None:
+@AS_ONE
+async def test_files_are_written_in_the_working_directory_only(staying: StayingSession) -> None:
     """The agent writes and runs in its own folder without asking; beside it, its file tools are refused."""
-    outside = session.workspace.root / "config" / "settings.json"
+    outside = staying.workspace.root / "config" / "settings.json"
     steps = [
         {"tool": "Write", "input": {"file_path": str(path), "content": "{}"}}
-        for path in (session.work / "a/b", outside)
+        for path in (staying.work / "a/b", outside)
     ]
-    await session.ask(script(*steps, {"tool": "Bash", "input": {"command": "cat a/b | tee c"}}, {"text": "done"}))
-    assert (session.work / "c").read_text() == "{}"
+    await staying.ask(script(*steps, {"tool": "Bash", "input": {"command": "cat a/b | tee c"}}, {"text": "done"}))
+    assert (staying.work / "c").read_text() == "{}"
     assert not outside.exists()
 
 
-async def test_a_message_is_only_words(session: Session, tmp_path: Path) -> None:
+@AS_ONE
+async def test_a_message_is_only_words(staying: StayingSession, tmp_path: Path) -> None:
     """Neither a file mention nor a command in a message does anything: the file stays unread, the memory stays."""
     (tmp_path / "secret").write_text("0xSECRET")
-    await session.ask("My name is Ada.")
-    await session.ask(f"look at @{tmp_path}/secret")
-    await session.ask("/clear")
-    done = await session.ask("What is my name?")
+    await staying.ask("My name is Ada.")
+    await staying.ask(f"look at @{tmp_path}/secret")
+    await staying.ask("/clear")
+    done = await staying.ask("What is my name?")
     assert "Ada" in done.text
-    assert "0xSECRET" not in str([request.body for request in session.model.requests])
+    assert "0xSECRET" not in str([request.body for request in staying.model.requests])
 
 
 async def test_a_changed_prompt_reaches_a_running_session(
@@ -148,12 +150,14 @@ async def test_a_stop_before_the_cli_is_up(session: Session) -> None:
     assert not await session.agent.interrupt(session.workspace.root)
 
 
-async def test_one_turn_at_a_time(session: Session) -> None:
+@AS_ONE
+async def test_one_turn_at_a_time(staying: StayingSession) -> None:
     """A second turn in the same tree is refused while one runs."""
-    turn = asyncio.create_task(session.ask(script({"text": "one", "delay": 1})))
-    await session.model.wait_for(1)
+    asked = staying.model.counts["turn"]
+    turn = asyncio.create_task(staying.ask(script({"text": "one", "delay": 1})))
+    await staying.model.wait_for(asked + 1)
     with pytest.raises(Conflict, match="is running"):
-        await session.ask("two")
+        await staying.ask("two")
     assert (await turn).text == "one"
 
 
@@ -176,14 +180,25 @@ async def test_a_failed_turn_goes_on_when_the_model_is_back(session: Session) ->
     assert (await session.ask(None)).text == "Hello Ada."
 
 
-@pytest.mark.parametrize("text", ["nul \0 here", "half \ud83d emoji", "x" * 1_000_000, "-- --help", "🙂\r\n\u2028"])
-async def test_any_text_arrives(session: Session, text: str) -> None:
+@pytest.mark.parametrize("text", ["nul \0 here", "half \ud83d emoji", "-- --help", "🙂\r\n\u2028"])
+@AS_ONE
+async def test_any_text_arrives(staying: StayingSession, text: str) -> None:
     """What a person sends reaches the model, whatever it holds; half a character arrives as a replacement."""
-    await session.ask(text)
-    text = text.replace("\ud83d", "\ufffd")
+    await staying.ask(text)
+    assert is_told(staying, text.replace("\ud83d", "\ufffd"))
+
+
+async def test_a_text_of_a_megabyte_arrives(session: Session) -> None:
+    """Nothing of it is cut off."""
+    await session.ask("x" * 1_000_000)
+    assert is_told(session, "x" * 1_000_000)
+
+
+def is_told(session: Session, text: str) -> bool:
+    """Whether the model was asked with this text last."""
     sent = [message["content"] for message in session.model.requests[-1].body["messages"]]
-    texts = [block["text"] for content in sent for block in content if isinstance(content, list)]
-    assert any(text in each for each in [*texts, *sent])
+    texts = [block.get("text", "") for content in sent for block in content if isinstance(content, list)]
+    return any(text in each for each in [*texts, *sent])
 
 
 async def test_a_session_without_transcript_is_damage(session: Session) -> None:

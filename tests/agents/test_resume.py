@@ -17,7 +17,7 @@ from outlive.agents.transcript import StartedTurn, note_turn
 from outlive.core.transcripts import check_chain
 from outlive.errors import NotFound
 from outlive.testing.scripted_model import script
-from tests.agents.conftest import Session, content_of
+from tests.agents.conftest import Begin, Session, content_of
 from tests.agents.watching import count_naming, gone, until
 
 pytestmark = pytest.mark.cli
@@ -104,9 +104,9 @@ def ends_with(session: Session, *types: str) -> bool:
     return (blocks[0]["type"] if isinstance(blocks, list) else "prompt") in types
 
 
-async def test_cut_off_after_the_prompt(session: Session) -> None:
+async def test_cut_off_after_the_prompt(begin: Begin) -> None:
     """A turn that had only its prompt is answered on another host, without a new message."""
-    await session.ask("My name is Ada.")
+    session, _ = await begin("My name is Ada.")
     await die(session, "What is my name? " + script({"text": "Ada.", "delay": 1}), lambda: ends_with(session, "prompt"))
     assert (await session.ask(None)).text == "Ada."
 
@@ -133,9 +133,9 @@ async def test_cut_off_after_a_tool(session: Session) -> None:
     assert (session.work / "ran").read_text() == "ran\n"
 
 
-async def test_cut_off_before_the_prompt_was_heard(session: Session) -> None:
+async def test_cut_off_before_the_prompt_was_heard(begin: Begin) -> None:
     """A message that never reached the transcript is sent from the tree's own note, in the old conversation."""
-    await session.ask("My name is Ada.")
+    session, _ = await begin("My name is Ada.")
     path = transcript(session)
     note_turn(session.workspace.root, StartedTurn("What is my name?", path.stat().st_size))
     assert "Ada" in (await session.ask(None)).text
@@ -212,17 +212,17 @@ async def test_a_continued_turn_can_be_stopped(session: Session) -> None:
     assert (await turn).stop_reason == "interrupted"
 
 
-async def test_a_torn_last_line_is_passed_over(session: Session) -> None:
+async def test_a_torn_last_line_is_passed_over(begin: Begin) -> None:
     """A transcript cut in the middle of a line resumes with what is whole."""
-    await session.ask("My name is Ada.")
+    session, _ = await begin("My name is Ada.")
     path = transcript(session)
     path.write_bytes(path.read_bytes()[:-30])
     assert "Ada" in (await session.ask("What is my name?")).text
 
 
-async def test_nothing_to_continue(session: Session) -> None:
+async def test_nothing_to_continue(begin: Begin) -> None:
     """Without a trace of the turn there is an error that says what to do, not an empty answer."""
-    await session.ask("hello")
+    session, _ = await begin("My name is Ada.")
     path = transcript(session)
     path.write_bytes(b'{"type":"mode"}\n')
     with pytest.raises(NotFound, match="Run the message again"):

@@ -179,11 +179,10 @@ async def test_a_function_with_no_time_left_runs_nothing(
 
 
 async def test_a_table_that_is_gone_loses_nothing(
-    agent: Function, queue: SqsQueue, sqs: Any, env: Mapping[str, str], tmp_path: Path
+    queue: SqsQueue, sqs: Any, env: Mapping[str, str], tmp_path: Path
 ) -> None:
     """Without its table the function answers nobody: the message is reported as failed and stays in the queue."""
-    (tmp_path / "other").mkdir()
-    broken = Function("agent", {**env, "SESSION_TABLE": "nowhere"}, tmp_path / "other")
+    broken = Function("agent", {**env, "SESSION_TABLE": "nowhere"}, tmp_path)
     await say(queue, "m1", "hello")
     assert len(broken.invoke(await event_of(sqs, env["QUEUE_URL"])).value["batchItemFailures"]) == 1
     broken.close()

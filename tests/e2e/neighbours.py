@@ -44,6 +44,8 @@ class Neighbours:
     def __init__(self, app: App, base: Path) -> None:
         self.app, self.base = app, base
         self.data, self.trees = base / "data", base / "trees"
+        self.hostile = HOSTILE
+        """The session that attacks."""
 
     async def ask(self, key: str, text: str) -> Turn:
         """One turn."""
@@ -56,10 +58,11 @@ class Neighbours:
         return root
 
     async def attack(self, *commands: str, but: Path) -> str:
-        """What the hostile agent's shell commands found out: its whole tree, transcript included, but the victim's."""
-        await self.ask(HOSTILE, shell(*commands))
-        (root,) = [path for path in self.trees.iterdir() if path.is_dir() and path != but]
-        return everything_in(root)
+        """What the hostile agent's shell commands found out: every tree, transcripts included, but the victim's."""
+        await self.ask(self.hostile, shell(*commands))
+        roots = [path for path in self.trees.iterdir() if path.is_dir() and path != but]
+        assert roots
+        return "\n".join(everything_in(root) for root in roots)
 
 
 def everything_in(root: Path) -> str:

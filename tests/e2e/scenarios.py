@@ -202,7 +202,9 @@ MCP_SERVER = Scenario(
     profile=lambda folder: make_profile(folder, mcp=server(command=sys.executable, args=[CALCULATOR])),
 )
 
+PLAIN = (FILES, TASKS, SUBAGENT, SEVERAL)
+"""Those that are also compared with the SDK alone, and so have a profile that it can have by its own options."""
 SCENARIOS = (
-    *(FILES, IMAGE, TASKS, SUBAGENT, BACKGROUND_SUBAGENT, RESUMED_SUBAGENT),
-    *(BACKGROUND_SHELL, LARGE_OUTPUT, COMPACTION, SEVERAL, SKILL, MCP_SERVER),
+    *PLAIN,  # first: pytest groups what has the same place among a fixture's parameters
+    *(IMAGE, BACKGROUND_SUBAGENT, RESUMED_SUBAGENT, BACKGROUND_SHELL, LARGE_OUTPUT, COMPACTION, SKILL, MCP_SERVER),
 )

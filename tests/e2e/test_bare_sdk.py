@@ -1,4 +1,7 @@
-"""What our agent tells the model, beside the Claude Agent SDK alone, resumed on one machine that it never leaves."""
+"""What our agent tells the model, beside the Claude Agent SDK alone, resumed on one machine that it never leaves.
+
+Without a compaction: `test_scenarios.py`, where hosts play what is needed for both.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from outlive.testing.prefix import compare_prompts
 from outlive.testing.scripted_model import RecordedRequest, ScriptedModel
 from tests.agents.profile_folder import make_profile
 from tests.e2e.hosts import WORK, Hosts
-from tests.e2e.scenarios import COMPACTION, FILES, SEVERAL, SUBAGENT, TASKS, Scenario
+from tests.e2e.scenarios import COMPACTION, Scenario
 
 pytestmark = pytest.mark.cli
 
@@ -57,17 +60,21 @@ def _options(hosts: Hosts, resume: str | None) -> ClaudeAgentOptions:
     )
 
 
-@pytest.mark.parametrize("scenario", [FILES, TASKS, SUBAGENT, SEVERAL, COMPACTION], ids=str)
-async def test_the_model_is_asked_what_the_sdk_alone_asks(scenario: Scenario, tmp_path: Path) -> None:
-    """With a new host for each turn, at least 99 % of each prompt is what the SDK alone sends when it stays at home."""
+def check_asked_alike(expected: list[RecordedRequest], hosts: Hosts, scenario: Scenario) -> None:
+    """Each request of the hosts is nearly all, from its start, what the SDK alone has sent."""
+    assert len(expected) == len(hosts.requests()) >= len(scenario.turns)
+    for theirs, ours in zip(expected, hosts.requests(), strict=True):
+        comparison = compare_prompts(theirs.body, ours.body)
+        assert comparison.share >= 0.99, comparison.difference
+
+
+async def test_the_model_is_asked_what_the_sdk_alone_asks(tmp_path: Path) -> None:
+    """Through a compaction, with a new host for each turn, at least 99 % of each prompt is what the SDK alone sends."""
     async with ScriptedModel() as model:
         make_profile(tmp_path / "profiles/default", prompt=PROMPT)
-        hosts = Hosts(tmp_path, model, profiles=tmp_path / "profiles", **scenario.options)
-        expected = await alone(scenario, hosts)
-        for text in scenario.turns:
+        hosts = Hosts(tmp_path, model, profiles=tmp_path / "profiles", **COMPACTION.options)
+        expected = await alone(COMPACTION, hosts)
+        for text in COMPACTION.turns:
             await hosts.turn(text)
         await hosts.leave()
-        assert len(expected) == len(hosts.requests()) >= len(scenario.turns)
-        for theirs, ours in zip(expected, hosts.requests(), strict=True):
-            comparison = compare_prompts(theirs.body, ours.body)
-            assert comparison.share >= 0.99, comparison.difference
+        check_asked_alike(expected, hosts, COMPACTION)

@@ -6,9 +6,11 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from outlive.agents.claude import ClaudeAgent
 from outlive.agents.models import ModelSettings
@@ -17,11 +19,14 @@ from outlive.agents.users import SHARED
 from outlive.errors import Corrupt, Unavailable
 from outlive.protocols import AgentTurn
 from outlive.testing.scripted_model import script
+from outlive.wiring import App
 from tests.agents.places import passable_folder
 from tests.agents.watching import until
-from tests.e2e.neighbours import HOSTILE, SECRET, Neighbours, at_work, neighbours, shell
+from tests.e2e.neighbours import SECRET, Neighbours, at_work, neighbours, shell
 
 pytestmark = [pytest.mark.cli, pytest.mark.promise("P9")]
+AS_ONE = pytest.mark.asyncio(loop_scope="module")
+"""Runs where the machine that tests share lives."""
 TOKEN = "the-workers-bot-token-93"
 
 
@@ -30,12 +35,34 @@ def litter() -> list[Path]:
     return [path for place in SHARED for path in place.glob("litter-of-*")]
 
 
-@pytest.fixture(params=["user", "bubblewrap"])
-async def machine(request: pytest.FixtureRequest) -> AsyncIterator[Neighbours]:
+class Attacked(Neighbours):
+    """A machine with one victim, and a hostile session for each test."""
+
+    def __init__(self, app: App, base: Path) -> None:
+        super().__init__(app, base)
+        self.attackers = count()
+        self._root: Path | None = None
+
+    async def victim(self) -> Path:
+        """The same, made once."""
+        self._root = self._root or await super().victim()
+        (self._root / "work" / "began").unlink(missing_ok=True)
+        return self._root
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["user", "bubblewrap"])
+async def attacked(request: pytest.FixtureRequest) -> AsyncIterator[Attacked]:
     """A machine with two tenants."""
     with passable_folder() as base:
         async with neighbours(base, request.param) as machine:
-            yield machine
+            yield Attacked(machine.app, base)
+
+
+@pytest.fixture
+def machine(attacked: Attacked) -> Attacked:
+    """That machine, with a hostile session that nobody has had before."""
+    attacked.hostile = f"hostile:console:h{next(attacked.attackers)}:default"
+    return attacked
 
 
 @pytest.fixture(params=["user", "bubblewrap"])
@@ -56,7 +83,8 @@ def worker() -> Iterator[int]:
 
 
 @pytest.mark.defect(17)
-async def test_the_environment_tells_nothing(machine: Neighbours, worker: int) -> None:
+@AS_ONE
+async def test_the_environment_tells_nothing(machine: Attacked, worker: int) -> None:
     """No process's environment, working directory or open files give the worker's token or a neighbour's secret."""
     root = await machine.victim()
     async with at_work(machine):
@@ -76,7 +104,8 @@ async def test_the_environment_tells_nothing(machine: Neighbours, worker: int) -
 
 @pytest.mark.defect(16)
 @pytest.mark.defect(17)
-async def test_paths_lead_nowhere(machine: Neighbours) -> None:
+@AS_ONE
+async def test_paths_lead_nowhere(machine: Attacked) -> None:
     """Neither the neighbour's tree and note nor the stores are read or listed, by path or from the parent folder."""
     root = await machine.victim()
     found = await machine.attack(
@@ -92,11 +121,12 @@ async def test_paths_lead_nowhere(machine: Neighbours) -> None:
     assert ".pack" not in found
 
 
-async def test_the_file_tools_lead_nowhere(machine: Neighbours) -> None:
+@AS_ONE
+async def test_the_file_tools_lead_nowhere(machine: Attacked) -> None:
     """A neighbour's file is read neither by the agent's own Read tool nor through links and second names."""
     root = await machine.victim()
     secret = f"{root}/work/secret.txt"
-    await machine.ask(HOSTILE, script({"tool": "Read", "input": {"file_path": secret}}, {"text": "done"}))
+    await machine.ask(machine.hostile, script({"tool": "Read", "input": {"file_path": secret}}, {"text": "done"}))
     found = await machine.attack(
         f"cd $TMPDIR; ln -s {secret} soft; cat soft; ln {secret} hard && cat hard; ln -s {root} tree; cat tree/work/*",
         but=root,
@@ -104,7 +134,8 @@ async def test_the_file_tools_lead_nowhere(machine: Neighbours) -> None:
     assert SECRET not in found
 
 
-async def test_nobody_can_be_signalled(machine: Neighbours, worker: int) -> None:
+@AS_ONE
+async def test_nobody_can_be_signalled(machine: Attacked, worker: int) -> None:
     """No signal reaches the worker."""
     root = await machine.victim()
     async with at_work(machine) as turn:
@@ -127,13 +158,14 @@ async def test_nobody_can_be_signalled(machine: Neighbours, worker: int) -> None
         ("mkfifo pipe", "pipe"),
     ],
 )
-async def test_what_is_planted_is_refused_and_the_session_goes_on(machine: Neighbours, plant: str, word: str) -> None:
+@AS_ONE
+async def test_what_is_planted_is_refused_and_the_session_goes_on(machine: Attacked, plant: str, word: str) -> None:
     """A link out of the tree, a setuid or a special file is named, not committed, and the next message answered."""
     root = await machine.victim()
     with pytest.raises(Exception, match=word) as refused:
-        await machine.ask(HOSTILE, shell(plant.format(root=root, data=machine.data)))
+        await machine.ask(machine.hostile, shell(plant.format(root=root, data=machine.data)))
     assert SECRET not in str(refused.value)
-    turn = await machine.ask(HOSTILE, "My name is Mallory")
+    turn = await machine.ask(machine.hostile, "My name is Mallory")
     assert turn.after == 1
     assert SECRET not in turn.line.reply
     assert (root / "work" / "secret.txt").read_text() == SECRET
@@ -152,21 +184,23 @@ async def test_nothing_is_left_behind(colder: Neighbours) -> None:
     assert litter() == []
 
 
-async def test_anothers_conversation_is_not_resumed_by_its_id(machine: Neighbours) -> None:
+@AS_ONE
+async def test_anothers_conversation_is_not_resumed_by_its_id(machine: Attacked) -> None:
     """The victim's agent session id, known to the hostile tenant, names nothing in its own tree."""
     root = await machine.victim()
     (transcript,) = root.glob("config/projects/session/*.jsonl")
-    async with _tree(machine, "hostile") as (agent, tree):
+    async with _tree(machine, "a") as (agent, tree):
         with pytest.raises(Corrupt, match="no transcript"):
             async for _ in agent.run(AgentTurn(tree, "What is my name?", transcript.stem)):
                 pass
 
 
-async def test_a_planted_transcript_is_not_read_for_the_hostile_tenant(machine: Neighbours) -> None:
+@AS_ONE
+async def test_a_planted_transcript_is_not_read_for_the_hostile_tenant(machine: Attacked) -> None:
     """A link in place of the transcript, to the victim's, ends the turn before the worker reads through it."""
     root = await machine.victim()
     (transcript,) = root.glob("config/projects/session/*.jsonl")
-    async with _tree(machine, "hostile") as (agent, tree):
+    async with _tree(machine, "b") as (agent, tree):
         folder = tree / "config" / "projects" / "session"
         folder.mkdir(parents=True)
         (folder / transcript.name).symlink_to(transcript)
@@ -176,10 +210,10 @@ async def test_a_planted_transcript_is_not_read_for_the_hostile_tenant(machine: 
 
 
 @asynccontextmanager
-async def _tree(machine: Neighbours, tenant: str) -> AsyncIterator[tuple[ClaudeAgent, Path]]:
-    """An agent, and a tree of this tenant as the app would open it."""
+async def _tree(machine: Attacked, letter: str) -> AsyncIterator[tuple[ClaudeAgent, Path]]:
+    """An agent, and a tree of the hostile tenant as the app would open it, for a session that is named by a letter."""
     workspaces = machine.app.engine.workspaces
-    tree = await workspaces.open(tenant, "a" * 32)
+    tree = await workspaces.open("hostile", letter * 32)
     agent = ClaudeAgent(ModelSettings("scripted", base_url="http://127.0.0.1:9"), Profiles())
     try:
         yield agent, tree.root

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 from outlive.testing.prefix import Comparison, compare_prompts
-from outlive.testing.scripted_model import ScriptedModel
+from outlive.testing.scripted_model import RecordedRequest, ScriptedModel
+from tests.agents.profile_folder import make_profile
 from tests.e2e.hosts import Hosts, Tree
-from tests.e2e.scenarios import SCENARIOS, Scenario
+from tests.e2e.scenarios import PLAIN, SCENARIOS, Scenario
+from tests.e2e.test_bare_sdk import PROMPT, alone, check_asked_alike
 
 pytestmark = pytest.mark.cli
 
@@ -28,6 +30,8 @@ class Played:
     stayed: Hosts
     moved: Hosts
     replies: list[str]
+    alone: list[RecordedRequest]
+    """What the SDK alone asks in the same scenario; nothing where it is not compared."""
 
 
 async def _play(scenario: Scenario, base: Path) -> Played:
@@ -35,6 +39,9 @@ async def _play(scenario: Scenario, base: Path) -> Played:
     if scenario.profile is not None:
         profiles = base / "profiles"
         scenario.profile(profiles / "default")
+    elif scenario in PLAIN:
+        profiles = base / "profiles"
+        make_profile(profiles / "default", prompt=PROMPT)
     async with ScriptedModel() as model:
         stayed = Hosts(base, model, moves=False, profiles=profiles, warm=scenario.one_process, **scenario.options)
         try:
@@ -44,11 +51,12 @@ async def _play(scenario: Scenario, base: Path) -> Played:
             await stayed.leave()
         moved = Hosts(base, model, profiles=profiles, warm=True, **scenario.options)
         moved.worker = lambda: moved.world.worker("any", hydration="full")  # for windows: test_window.py
+        expected = await alone(scenario, moved) if scenario in PLAIN else []
         try:
             replies = [(await moved.turn(text)).line.reply for text in scenario.turns]
         finally:
             await moved.leave()
-    return Played(scenario, stayed, moved, replies)
+    return Played(scenario, stayed, moved, replies, expected)
 
 
 @pytest.fixture(scope="module", params=SCENARIOS, ids=str)
@@ -83,6 +91,12 @@ def test_the_model_is_asked_what_an_agent_that_never_moved_asks(played: Played) 
     assert len(ours) == len(theirs) >= len(played.scenario.turns)
     for expected, found in zip(ours, theirs, strict=True):
         _require(compare_prompts(expected.body, found.body))
+
+
+@pytest.mark.parametrize("played", PLAIN, ids=str, indirect=True)
+def test_the_model_is_asked_what_the_sdk_alone_asks(played: Played) -> None:
+    """With a new host for each turn, at least 99 % of each prompt is what the SDK alone sends when it stays at home."""
+    check_asked_alike(played.alone, played.moved, played.scenario)
 
 
 def test_the_prompt_before_a_move_is_the_start_of_the_one_after_it(played: Played) -> None:
