@@ -276,3 +276,15 @@ def test_stores_on_aws_go_by_the_templates_names(monkeypatch: pytest.MonkeyPatch
     assert (settings.table_url, settings.objects_url, settings.queue_url) == ("dynamodb://t", "s3://b", address)
     monkeypatch.setenv("OUTLIVE_TABLE", "dynamodb://other")
     assert load_settings().table_url == "dynamodb://other"
+
+
+def test_the_case_of_a_variable_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable in small letters is the same setting."""
+    monkeypatch.setenv("outlive_lease_seconds", "31")
+    assert load_settings().lease_seconds == 31
+
+
+def test_a_setting_with_a_variable_of_its_own_is_given_by_its_name_too() -> None:
+    """What a caller gives by the field's name is what the field holds, whatever its variable is called."""
+    token = Settings.model_validate({"TELEGRAM_BOT_TOKEN": "one"}).telegram_bot_token
+    assert Settings(telegram_bot_token="two").telegram_bot_token != token

@@ -9,6 +9,7 @@ from shutil import copyfile
 from typing import Any
 
 import pytest
+from botocore.exceptions import PartialCredentialsError
 from botocore.httpsession import get_cert_path
 
 from outlive.aws.client import Place, open_client
@@ -50,3 +51,19 @@ async def test_a_sessions_own_handler_is_no_others() -> None:
     first.register("before-send", lambda **_: "first")
     answers = [await session.get_component("event_emitter").emit("before-send") for session in (first, second)]
     assert [[answer for _, answer in each] for each in answers] == [["first"], []]
+
+
+async def test_keys_of_the_environment_are_found_with_all_that_belongs_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Key, secret and token of the environment are what a session signs with."""
+    for name, value in {"ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s", "SESSION_TOKEN": "t"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    found = await new_session().get_credentials()
+    assert (found.access_key, found.secret_key, found.token) == ("k", "s", "t")
+
+
+async def test_half_a_pair_of_keys_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key without its secret is an error, and nothing else is tried in its place."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    with pytest.raises(PartialCredentialsError):
+        await new_session().get_credentials()

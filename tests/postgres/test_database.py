@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from psycopg import AsyncConnection
 
 from outlive.errors import Invalid, SchemaTooNew, Unavailable, VersionConflict
-from outlive.postgres.database import Database
+from outlive.postgres.database import SCHEMA, Database
 from outlive.postgres.table import PostgresTable
 from outlive.protocols import Absent, At, Keep
 from tests.servers import PostgresPlace
@@ -57,6 +58,19 @@ async def test_two_that_open_an_empty_database_at_once_make_one_schema(place: Po
     await tables[0].write("k", b"v", expected=Absent(), lease=Keep(), expires_at=None)
     assert [row.body for table in tables if (row := await table.read("k"))] == [b"v"] * 8
     await asyncio.gather(*(table.close() for table in tables))
+
+
+async def test_a_database_is_opened_over_one_connection(place: PostgresPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection that the schema was checked on is the one that the first statements run on."""
+    await (await Database.open(place.url)).close()
+    made, connect = list[str](), AsyncConnection.connect
+    monkeypatch.setattr(
+        AsyncConnection, "connect", lambda *given, **more: made.append("one") or connect(*given, **more)
+    )
+    database = await Database.open(place.url)
+    assert await database.rows("SELECT version FROM schema_version", {}) == [(SCHEMA,)]
+    await database.close()
+    assert made == ["one"]
 
 
 async def test_a_newer_schema_is_refused(place: PostgresPlace) -> None:
