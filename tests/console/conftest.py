@@ -39,7 +39,8 @@ RICH = script(
     {"tool": "Agent", "input": {"description": "Look around", "subagent_type": "general-purpose",
                                 "prompt": "Run `ls`", "run_in_background": False}},
     {"text": "# Found\n\nOne **file**, and ![a picture](https://elsewhere.example/x.png).\n\n```python\nprint('hello')\n```\n\n"
-             "| file | size |\n|---|---|\n| plan.md | 14 |\n\n<img src=x onerror=alert(1)><script>alert(2)</script>"},
+             "| file | size |\n|---|---|\n| plan.md | 14 |\n\n- [x] looked\n\n"
+             "<img src=x onerror=alert(1)><script>alert(2)</script>"},
 )  # fmt: skip
 
 

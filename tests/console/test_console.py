@@ -95,9 +95,38 @@ def test_a_conversation_is_read(window, served) -> None:
     expect(turn.get_by_role("heading", name="Found")).to_be_visible()
     expect(turn.locator("td").first).to_have_text("plan.md")
     expect(turn.get_by_role("link", name="image: a picture")).to_be_visible()
+    expect(turn.get_by_role("checkbox", name="done")).to_be_checked()
     assert page.locator(".markdown img, .markdown script").count() == 0
     turn.locator("summary", has_text="Agent").click()
     expect(turn.get_by_label("Subagent").locator(".tool-name")).to_have_text("Bash")
+
+
+def test_files_of_a_message_are_shown_and_saved(window, served) -> None:
+    """A picture that came with a message is seen in its turn, and any other file is saved under its own name."""
+    pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    files = [{"name": "a sea.png", "mime": "image/png", "data": pixel}, {"name": "notes.txt", "data": "aGk="}]
+    served.ask("POST", "/v1/sessions/files/messages", {"text": "Look at these", "files": files})
+    window.open("sessions/files")
+    came = window.page.get_by_role("list", name="Came with the message")
+    expect(came.get_by_role("img", name="a sea.png")).to_be_visible()
+    with window.page.expect_download() as download:
+        came.get_by_role("button", name="Save notes.txt").click()
+    assert download.value.suggested_filename == "notes.txt"
+    assert download.value.path().read_bytes() == b"hi"
+
+
+def test_a_page_that_loads_is_drawn_as_bones(window) -> None:
+    """While a conversation is on its way, its place is held, and given up once it is there."""
+    page, held = window.page, []
+    page.route(re.compile("/transcript"), lambda route: held.append(route))  # noqa: PLW0108 - it takes no builtin
+    window.open("sessions")
+    window.open("sessions/ada")
+    expect(page.locator(".skeleton.of-turns")).to_be_visible()
+    for route in held:
+        route.continue_()
+    expect(page.locator(".turn").first).to_be_visible()
+    expect(page.locator(".skeleton")).to_have_count(0)
+    page.unroute_all()
 
 
 def test_a_tool_call_is_allowed(window, served) -> None:
@@ -234,7 +263,7 @@ def test_a_user_is_exported_and_erased(window, served) -> None:
 
 
 def test_the_keyboard_is_enough(window, served) -> None:
-    """Keys lead to pages, to the filter, through a list and to the help; Escape closes it."""
+    """Keys lead to pages, to the filter, through a list and to the help; the focus goes back to where it was."""
     page = window.page
     window.open("usage")
     expect(page.get_by_role("heading", name="Usage")).to_be_visible()
@@ -247,9 +276,12 @@ def test_the_keyboard_is_enough(window, served) -> None:
     page.keyboard.press("Tab")
     page.locator("main").focus()
     page.keyboard.press("j")
+    page.keyboard.press("n")
+    page.get_by_role("button", name="Cancel").press("Enter")
+    expect(page.locator("[data-row]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".session-head .key")).to_have_text("api:ada:default")
-    page.locator("main").focus()
+    expect(page.locator("main")).to_be_focused()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
     page.keyboard.press("Escape")

@@ -41,7 +41,9 @@ def operations(document):
 
 def url(path, session):
     """A path filled in."""
-    return re.sub(r"\{[a-z]+\}", "nothing", path.replace("{session}", session)) + QUERIES.get(path, "")
+    return re.sub(r"\{[a-z]+\}", "nothing", path.replace("{session}", session).replace("{turn}", "1")) + QUERIES.get(
+        path, ""
+    )
 
 
 async def document_of(api):
