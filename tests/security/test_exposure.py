@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from mcp.shared._httpx_utils import create_mcp_http_client
 from pydantic import SecretStr
 
 from outlive.core.messages import Inbound
@@ -39,6 +40,12 @@ def test_no_client_follows_a_redirect() -> None:
     for name, call in made:
         given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         assert given.get("follow_redirects") == "False", name
+
+
+async def test_the_mcp_client_follows_no_redirect_by_itself() -> None:
+    """The client for a profile's HTTP servers leaves redirects to its transport, which stays within the origin."""
+    async with create_mcp_http_client({"x-key": "secret"}) as client:
+        assert client.follow_redirects is False
 
 
 def test_nobody_else_fetches() -> None:

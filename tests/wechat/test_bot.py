@@ -203,7 +203,7 @@ async def test_files_are_fetched_and_decrypted(channel: BotChannel, fake: FakeWe
 
 
 async def test_a_file_that_cannot_be_taken_is_refused(channel: BotChannel, fake: FakeWeCom) -> None:
-    """Bytes for another key, more than 20 MB, an address that is not HTTPS: refused; nobody there: tried again."""
+    """Bytes for another key, more than 20 MB, no HTTPS, no name of a host: refused; nobody there: tried again."""
     noise, large = fake.file(b"")["url"], fake.file(b"")["url"]
     until = fake.now() + 300
     fake.files["/file/1"] = b"not a whole block", until
@@ -212,11 +212,17 @@ async def test_a_file_that_cannot_be_taken_is_refused(channel: BotChannel, fake:
     fake.files["/file/2"] = bytes(MAX_FILE + 1), until
     with pytest.raises(TooLarge):
         await channel.fetch(picture(large))
-    for url in ("http://169.254.169.254/latest", "file:///etc/passwd", f"{fake.url}.evil/x"):
+    for url in (
+        "http://169.254.169.254/latest",
+        "https://169.254.169.254/latest",
+        "https://[::1]:8443/",
+        "file:///etc/passwd",
+        f"{fake.url}.evil/x",
+    ):
         with pytest.raises(Invalid):
             await channel.fetch(picture(url))
     with pytest.raises(Unavailable):
-        await channel.fetch(picture("https://127.0.0.1:1/x"))
+        await channel.fetch(picture("https://localhost:1/x"))
 
 
 async def test_a_picture_lies_in_the_inbox(fake: FakeWeCom, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ https://developer.work.weixin.qq.com/document/path/100719
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import httpx
 
 from outlive.channels.wechat.sealing import Sealer
@@ -14,13 +16,27 @@ MAX_FILE = 20 * 1024 * 1024
 TOO_LARGE = f"the file is larger than {MAX_FILE:,} bytes."
 
 
+def _check_address(url: str, base: str) -> None:
+    if url.startswith(f"{base}/"):
+        return
+    if not url.startswith("https://"):
+        raise Invalid("the file's address is not HTTPS.")
+    try:
+        host = httpx.URL(url).host
+        ip_address(host)
+    except httpx.InvalidURL as error:
+        raise Invalid("the file's address cannot be read.") from error
+    except ValueError:
+        return
+    raise Invalid(f"the file's address is {host}, and no name of a host.")
+
+
 async def fetch_file(http: httpx.AsyncClient, url: str, sealer: Sealer, *, base: str) -> bytes:
     """The file's bytes; `NotFound` once WeCom has it no more (after five minutes), `TooLarge` over 20 MB.
 
     The address came sealed by WeCom. `base` is the one other place besides HTTPS that it may lead to.
     """
-    if not url.startswith(("https://", f"{base}/")):
-        raise Invalid("the file's address is not HTTPS.")
+    _check_address(url, base)
     found = bytearray()
     try:
         async with http.stream("GET", url) as response:

@@ -13,7 +13,7 @@ from random import SystemRandom
 from outlive.testing.simulation.campaigns import Figures, run_campaign, table
 from outlive.testing.simulation.histories import run_history
 from outlive.testing.simulation.mutations import MUTATIONS, Caught, hunt
-from outlive.testing.simulation.scenarios import make_scenario
+from outlive.testing.simulation.scenarios import Scenario, make_late_creations, make_scenario
 from outlive.testing.simulation.shrink import shrink
 
 SHOWN = 3
@@ -23,18 +23,20 @@ SHOWN = 3
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0 when no promise was broken (or every mutation was caught), 1 otherwise."""
     given = _parser().parse_args(arguments)
+    make = make_late_creations if given.late_creations else make_scenario
     if given.replay is not None:
-        return _replay(given.replay)
+        return _replay(make(given.replay))
     if given.mutations:
         return _mutations(given.seeds)
     start = SystemRandom().randrange(1 << 40) if given.fresh else given.start
-    figures = run_campaign(range(start, start + given.seeds), jobs=given.jobs, on_progress=_Progress(given.seeds))
+    seeds = range(start, start + given.seeds)
+    figures = run_campaign(seeds, jobs=given.jobs, on_progress=_Progress(given.seeds), make=make)
     _say(f"\nseeds {start} to {start + given.seeds - 1}\n{table(figures)}")
     if given.json:
         with open(given.json, "w") as file:
             json.dump(figures.as_document(), file, indent=1)
     for seed, check, _ in figures.failed[:SHOWN]:
-        _say(f"\nseed {seed} breaks: {check}\n{_shrunk(seed)}")
+        _say(f"\nseed {seed} breaks: {check}\n{_shrunk(make(seed))}")
     return 1 if figures.failed else 0
 
 
@@ -46,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--json", help="write the figures to this file, too")
     parser.add_argument("--replay", type=int, metavar="SEED", help="run one history again and print all that happens")
+    parser.add_argument(
+        "--late-creations", action="store_true", help="first writes of sessions are late, and erases soon"
+    )
     parser.add_argument("--mutations", action="store_true", help="prove that each deliberate fault is found")
     return parser
 
@@ -68,15 +73,15 @@ class _Progress:
             _say(f"{figures.histories:>9,} of {self._seeds:,} histories, {rate:,.0f} per second{failed}")
 
 
-def _replay(seed: int) -> int:
-    history = run_history(make_scenario(seed), with_log=True)
+def _replay(scenario: Scenario) -> int:
+    history = run_history(scenario, with_log=True)
     _say("\n".join(history.log or []))
     _say(f"\n{history.scenario}\ntrace {history.trace}\n{history.violation or 'no violation'}")
     return 1 if history.violation else 0
 
 
-def _shrunk(seed: int) -> str:
-    smallest = shrink(run_history(make_scenario(seed)))
+def _shrunk(scenario: Scenario) -> str:
+    smallest = shrink(run_history(scenario))
     told = run_history(smallest.scenario, with_log=True)
     return "\n".join([*(told.log or [])[-60:], str(told.scenario), str(told.violation)])
 

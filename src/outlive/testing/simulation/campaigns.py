@@ -7,9 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 from outlive.testing.simulation.histories import History, run_history
-from outlive.testing.simulation.scenarios import make_scenario
+from outlive.testing.simulation.scenarios import Scenario, make_scenario
 
 BATCH = 50
 
@@ -55,12 +56,15 @@ class Figures:
 
 
 OnProgress = Callable[[Figures], None]
+Make = Callable[[int], Scenario]
 
 
-def run_campaign(seeds: Sequence[int], *, jobs: int = 1, on_progress: OnProgress | None = None) -> Figures:
-    """Run the history of every seed; `jobs` processes share the work."""
+def run_campaign(
+    seeds: Sequence[int], *, jobs: int = 1, on_progress: OnProgress | None = None, make: Make = make_scenario
+) -> Figures:
+    """Run the history of every seed, which `make` makes; `jobs` processes share the work."""
     total, began = Figures(), time.perf_counter()
-    for part in _parts(seeds, jobs):
+    for part in _parts(seeds, jobs, make):
         total.join(part)
         total.seconds = time.perf_counter() - began
         if on_progress is not None:
@@ -69,20 +73,20 @@ def run_campaign(seeds: Sequence[int], *, jobs: int = 1, on_progress: OnProgress
     return total
 
 
-def _parts(seeds: Sequence[int], jobs: int) -> Iterator[Figures]:
+def _parts(seeds: Sequence[int], jobs: int, make: Make) -> Iterator[Figures]:
     batches = [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
     if jobs <= 1:
-        yield from map(_run_batch, batches)
+        yield from map(partial(_run_batch, make), batches)
         return
     # A fresh interpreter for each: what one has loaded or patched is nobody else's.
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(_run_batch, batches)
+        yield from pool.imap_unordered(partial(_run_batch, make), batches)
 
 
-def _run_batch(seeds: Sequence[int]) -> Figures:
+def _run_batch(make: Make, seeds: Sequence[int]) -> Figures:
     figures = Figures()
     for seed in seeds:
-        figures.add(run_history(make_scenario(seed)))
+        figures.add(run_history(make(seed)))
     return figures
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from outlive.core.keys import SessionKey, session_key
@@ -131,6 +131,19 @@ def make_scenario(seed: int) -> Scenario:
         max_packs=random.choice((3, 4, 6, 24)),
         flush_seconds=random.choice((0.5, 2.0, 2.0, 8.0)),
     )
+
+
+def make_late_creations(seed: int) -> Scenario:
+    """The same history, in which first writes are late and a session is erased soon after it began.
+
+    Another set of histories, so that those that seeds have named stay what they were.
+    """
+    random = Random(f"late creations {seed}")  # noqa: S311 - reproducible, not secret
+    scenario = make_scenario(seed)
+    sending = min(scenario.sendings, key=lambda each: each.at)
+    erase = Operation("erase", sending.key, round(sending.at + random.uniform(2, 22), 3))
+    fork = Operation("fork", sending.key, round(sending.at + random.uniform(5, 22), 3))
+    return replace(scenario, late_creation=True, operations=(*scenario.operations, erase, fork))
 
 
 def _keys(random: Random) -> list[SessionKey]:
