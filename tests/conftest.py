@@ -22,6 +22,9 @@ _LONGEST = (
     "regions/",
     "console/",
     "test_docs.py",
+    "simulation/",
+    "testing/test_scripted_cli.py",
+    "contract/",
 )
 """Where single tests take many seconds. They go first: one of them alone at the end leaves the other cores idle."""
 

@@ -66,6 +66,7 @@ async def test_the_agent_sees_nothing_of_the_worker(session: Session, monkeypatc
 async def test_files_are_written_in_the_working_directory_only(staying: StayingSession) -> None:
     """The agent writes and runs in its own folder without asking; beside it, its file tools are refused."""
     outside = staying.workspace.root / "config" / "settings.json"
+    (staying.work / "a/b").unlink(missing_ok=True)  # of a first try
     steps = [
         {"tool": "Write", "input": {"file_path": str(path), "content": "{}"}}
         for path in (staying.work / "a/b", outside)

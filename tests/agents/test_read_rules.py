@@ -28,6 +28,7 @@ async def test_the_read_tool_does_not_leave_the_tree(staying: StayingSession, ho
     secret.parent.mkdir(exist_ok=True)
     secret.write_text(SECRET)
     link, detour = staying.work / f"{how}-link.txt", staying.work / f"../../neighbour/{how}.txt"
+    link.unlink(missing_ok=True)
     link.symlink_to(secret)
     answer = await read(staying, {"path": secret, "link": link, "detour": detour}[how])
     assert SECRET not in answer
@@ -40,7 +41,8 @@ async def test_the_read_tool_reads_the_own_tree(staying: StayingSession) -> None
     (staying.work / "own.txt").write_text("mine")
     assert "mine" in await read(staying, staying.work / "own.txt")
     await staying.ask(script({"tool": "Bash", "input": {"command": "seq 1 90000"}}, {"text": "ok"}))
-    (large,) = staying.workspace.root.glob("config/projects/session/*/tool-results/*")
+    found = staying.workspace.root.glob("config/projects/session/*/tool-results/*")
+    large = max(found, key=lambda path: path.stat().st_mtime)
     await staying.ask(script({"tool": "Read", "input": {"file_path": str(large), "limit": 3}}, {"text": "ok"}))
     assert "2" in staying.tool_results()[-1].split("\n")[1]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -54,6 +57,37 @@ class Hosts:
         return {str(p.relative_to(root)): p.read_bytes() for p in kept if p.is_file() and not p.name.startswith(".")}
 
 
+@dataclass
+class Moved:
+    """What three hosts of one session have said and held."""
+
+    second: Turn
+    third: Turn
+    trees: tuple[dict[str, bytes], dict[str, bytes]]
+    """What the first and the second host ended with."""
+    asked: dict[str, Any]
+    """The second host's first request."""
+
+
+FIRST = (
+    "My name is Ada then write 'Ship on Friday' to plan.md then run `mkdir -p deep && printf two > deep/b.bin` "
+    "then run `head -c 400000 /dev/zero | tr '\\0' x` then add tasks: buy milk, write the report "
+    "then ask a subagent to say hello"
+)
+
+
+async def _move(base: Path) -> Moved:
+    async with ScriptedModel() as model:
+        hosts = Hosts(base, model)
+        await hosts.turn(FIRST)
+        first, asked = hosts.tree(), len(model.requests)
+        second = await hosts.turn("What is my name?")
+        found = Moved(second, second, (first, hosts.tree()), model.requests[asked].body)
+        found.third = await hosts.turn("What are my tasks? then read plan.md")
+        await hosts.agent.close()
+    return found
+
+
 @pytest_asyncio.fixture
 async def hosts(tmp_path: Path):
     """A model and hosts."""
@@ -63,47 +97,41 @@ async def hosts(tmp_path: Path):
         await found.agent.close()
 
 
-async def test_what_was_said_is_remembered_on_another_host(hosts) -> None:
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Moved:
+    """A session on three hosts, for all tests that look at what came back."""
+    return asyncio.run(_move(tmp_path_factory.mktemp("moved")))
+
+
+def test_what_was_said_is_remembered_on_another_host(moved) -> None:
     """A name told on one host is known on the next one, because the model's request really has it."""
-    await hosts.turn("My name is Ada")
-    turn = await hosts.turn("What is my name?")
-    assert "Ada" in turn.line.reply
-    assert turn.after == 2
+    assert "Ada" in moved.second.line.reply
+    assert "Ada" in json.dumps(moved.asked["messages"])
+    assert moved.second.after == 2
 
 
-async def test_files_and_tasks_come_back(hosts) -> None:
+def test_files_and_tasks_come_back(moved) -> None:
     """A file and a task list made on one host are there on the next one."""
-    await hosts.turn("Write 'Ship on Friday' to plan.md")
-    await hosts.turn("Add tasks: buy milk, write the report")
-    assert "milk" in (await hosts.turn("What are my tasks?")).line.reply
-    assert "Ship on Friday" in (await hosts.turn("Read plan.md")).line.reply
+    assert "milk" in moved.third.line.reply
+    assert "Ship on Friday" in moved.third.line.reply
 
 
-async def test_the_tree_comes_back_byte_for_byte(hosts) -> None:
+def test_the_tree_comes_back_byte_for_byte(moved) -> None:
     """The next host starts with exactly the bytes the last one ended with; its own turn only adds to the transcript."""
-    await hosts.turn("Write 'one' to a.txt then run `mkdir -p deep && printf two > deep/b.bin`")
-    before = hosts.tree()
-    await hosts.turn("What is my name?")
-    after = hosts.tree()
-    assert before.keys() <= after.keys()
+    before, after = moved.trees
+    assert {"work/plan.md", "work/deep/b.bin"} <= before.keys() <= after.keys()
     changed = {path for path in before if before[path] != after[path]}
     assert all(path.endswith(".jsonl") and after[path].startswith(before[path]) for path in changed), changed
 
 
-async def test_a_large_tool_output_comes_back(hosts) -> None:
+def test_a_large_tool_output_comes_back(moved) -> None:
     """The side file of a 400 KB tool output, which the SDK's own resume loses, is on the next host."""
-    await hosts.turn(
-        script({"tool": "Bash", "input": {"command": "head -c 400000 /dev/zero | tr '\\0' x"}}, {"text": "ok"})
-    )
-    await hosts.turn("What is my name?")
-    assert any("tool-results" in path and len(content) > 300_000 for path, content in hosts.tree().items())
+    assert any("tool-results" in path and len(content) > 300_000 for path, content in moved.trees[1].items())
 
 
-async def test_a_subagent_comes_back(hosts) -> None:
+def test_a_subagent_comes_back(moved) -> None:
     """The transcript and the sidecar of a subagent are on the next host."""
-    await hosts.turn("Ask a subagent to say hello")
-    await hosts.turn("What is my name?")
-    names = [path for path in hosts.tree() if "subagents" in path]
+    names = [path for path in moved.trees[1] if "subagents" in path]
     assert any(name.endswith(".jsonl") for name in names)
     assert any(name.endswith(".meta.json") for name in names)
 

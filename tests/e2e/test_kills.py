@@ -10,11 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from outlive.agents.program import find_cli
+from outlive.entrypoints.cli import run_with
 from outlive.testing.scripted_model import script
 from tests.agents.places import others_can_run, passable_folder
 
@@ -51,9 +55,12 @@ class Machine:
         (base / "host").mkdir(mode=0o700)
 
     def run(self, *words: str) -> str:
-        """A command to its end; its stdout."""
-        command = [sys.executable, "-m", "outlive", *words]
-        return subprocess.run(command, env=self._env, capture_output=True, text=True, check=True, timeout=60).stdout
+        """A command to its end; its stdout. In this process: one of its own costs a second to start."""
+        out, err = StringIO(), StringIO()
+        with patch.dict(os.environ, self._env, clear=True), redirect_stdout(out), redirect_stderr(err):
+            code = run_with(list(words))
+        assert code == 0, err.getvalue()
+        return out.getvalue()
 
     def worker(self, turns: int | None = 1) -> subprocess.Popen[str]:
         """A worker for one turn, for so many, or for as long as it lives."""

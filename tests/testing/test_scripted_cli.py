@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from claude_agent_sdk import (
     AssistantMessage,
     ClaudeAgentOptions,
@@ -55,6 +56,32 @@ class Claude:
         return result.result or ""
 
 
+class OneProcess(Claude):
+    """A conversation whose turns are all in one CLI process, for what does not depend on how it was started."""
+
+    client: ClaudeSDKClient
+
+    async def says(self, prompt: str, **more: Any) -> str:
+        """The same; how the process was started cannot be changed by a turn."""
+        assert not more
+        await self.client.query(prompt)
+        self.messages = [message async for message in self.client.receive_response()]
+        return self.ended()
+
+
+AS_ONE = pytest.mark.asyncio(loop_scope="module")
+"""Runs where the process that tests share lives."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OneProcess]:
+    """One process, and a model of its own, for every test that looks at a turn only."""
+    async with ScriptedModel() as started:
+        claude = OneProcess(tmp_path_factory.mktemp("shared"), started)
+        async with ClaudeSDKClient(claude.options()) as claude.client:
+            yield claude
+
+
 @pytest.fixture
 async def model() -> AsyncIterator[ScriptedModel]:
     async with ScriptedModel() as started:
@@ -75,17 +102,19 @@ async def test_remembers_over_a_resume_with_two_calls_in_all(claude, model):
     assert claude.messages[-1].usage["cache_read_input_tokens"] > 5000
 
 
-async def test_really_writes_runs_and_reads(claude):
+@AS_ONE
+async def test_really_writes_runs_and_reads(shared):
     """Write, Bash and Read are executed by the CLI, in order, and the reply reports what they returned."""
-    said = await claude.says("write hello to notes.txt then run `cat notes.txt; pwd` then read notes.txt")
-    assert (claude.work / "notes.txt").read_text() == "hello"
-    assert f"Bash returned: hello{claude.work}" in said
-    assert said.endswith(f"{claude.work}/notes.txt holds:\nhello")
+    said = await shared.says("write hello to notes.txt then run `cat notes.txt; pwd` then read notes.txt")
+    assert (shared.work / "notes.txt").read_text() == "hello"
+    assert f"Bash returned: hello{shared.work}" in said
+    assert said.endswith(f"{shared.work}/notes.txt holds:\nhello")
 
 
-async def test_a_failed_command_is_reported(claude):
+@AS_ONE
+async def test_a_failed_command_is_reported(shared):
     """A command that fails in the shell is reported with its exit code."""
-    assert (await claude.says("run `exit 3`")).endswith("Bash failed: Exit code 3")
+    assert (await shared.says("run `exit 3`")).endswith("Bash failed: Exit code 3")
 
 
 async def test_keeps_a_task_list(claude):
@@ -97,11 +126,13 @@ async def test_keeps_a_task_list(claude):
     assert listed.endswith("TaskList returned: #1 [completed] buy milk\n#2 [pending] write report")
 
 
-async def test_asks_a_subagent(claude, model):
+@AS_ONE
+async def test_asks_a_subagent(shared):
     """A subagent runs to its end inside the turn, calls a tool itself, and its report comes back."""
-    said = await claude.says("ask a subagent to run `echo from below`")
+    before = shared.model.counts.copy()
+    said = await shared.says("ask a subagent to run `echo from below`")
     assert said.endswith("The subagent reported: Bash returned: from below")
-    assert model.counts == {"turn": 2, "subagent": 2}
+    assert shared.model.counts - before == {"turn": 2, "subagent": 2}
 
 
 async def test_calls_an_mcp_tool(claude):
@@ -116,16 +147,20 @@ async def test_calls_an_mcp_tool(claude):
     assert said.endswith("mcp__people__greet returned: Hello Ada")
 
 
-async def test_the_cli_retries_an_overloaded_model(claude, model):
+@AS_ONE
+async def test_the_cli_retries_an_overloaded_model(shared):
     """A 529 is retried by the CLI itself, and the turn succeeds."""
-    assert await claude.says(script({"error": 529}, {"text": "at last"})) == "at last"
-    assert [request.status for request in model.requests] == [529, 200]
+    before = len(shared.model.requests)
+    assert await shared.says(script({"error": 529}, {"text": "at last"})) == "at last"
+    assert [request.status for request in shared.model.requests[before:]] == [529, 200]
 
 
-async def test_the_cli_recovers_from_a_cut_stream(claude, model):
+@AS_ONE
+async def test_the_cli_recovers_from_a_cut_stream(shared):
     """A connection that drops in mid-answer is retried, and the answer comes whole and once."""
-    assert await claude.says(script({"text": "one two three four", "disconnect": True})) == "one two three four"
-    assert len(model.requests) == 2
+    before = len(shared.model.requests)
+    assert await shared.says(script({"text": "one two three four", "disconnect": True})) == "one two three four"
+    assert len(shared.model.requests) == before + 2
 
 
 async def test_streaming_is_visible(claude):
