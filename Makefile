@@ -11,7 +11,7 @@ SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: environments chaos soak fuzz audit template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser drawings
+.PHONY: environments chaos soak fuzz audit template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser drawings recording
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -20,6 +20,7 @@ setup: $(READY) $(SERVERS)/.ready  ## Make .venv with everything, from the lock 
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("outlive needs Python 3.11 or newer; set PYTHON=python3.12, say" if sys.version_info < (3, 11) else 0)'
+	@echo "Installing into $(VENV), from the lock file: a minute or three, the first time only."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
@@ -77,6 +78,9 @@ console: $(READY)  ## Build the web console into the package (needs Node.js 20.1
 
 drawings: $(READY)  ## Draw the docs' diagrams as SVG (needs Node.js and Chromium)
 	$(BIN)/python scripts/draw_diagrams.py
+
+recording: $(READY)  ## Record the demo as the README's moving picture (on a quiet machine: its seconds are in it)
+	$(BIN)/python scripts/record_demo.py
 
 kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
 	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py tests/e2e/test_server_kills.py -s --timeout 3600

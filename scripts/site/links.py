@@ -15,6 +15,9 @@ if str(ROOT) not in sys.path:
 from scripts.draw_diagrams import BLOCK, LOOKS, name_of  # noqa: E402
 
 LINK = re.compile(r"(?<!!)\[(?P<text>[^\[\]]+)\]\((?P<target>\.\./[^)\s]*)\)")
+SPELLED = {"http": "HTTP", "wechat": "WeChat"} | {
+    name: name.upper() for name in ("api", "aws", "cli", "json", "mcp", "sdk")
+}
 FOLDERS = {"How to": "how-to", "Reference": "reference", "Decisions": "decisions"}
 
 
@@ -24,8 +27,16 @@ def on_config(config: Any) -> Any:
     for part in config["nav"]:
         (name,) = part
         if name in FOLDERS:
-            part[name] = [str(page.relative_to(docs)) for page in _pages(docs / FOLDERS[name])]
+            part[name] = [entry(page, docs) for page in _pages(docs / FOLDERS[name])]
     return config
+
+
+def entry(page: Path, docs: Path) -> str | dict[str, str]:
+    """A page by the name of its file, which is what one looks for in a menu; a folder's README is its index."""
+    place = str(page.relative_to(docs))
+    words = page.stem.split("-")
+    name = " ".join(SPELLED.get(word, word) for word in words)
+    return place if page.stem == "README" else {name[0].upper() + name[1:]: place}
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:  # noqa: ARG001 (the hook's arguments)
@@ -41,13 +52,15 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str: 
             return f"[{link['text']}]({config['repo_url'].rstrip('/')}/blob/main/{place})"
         return link["text"] if "`" in link["text"] else f"{link['text']} (`{place}`)"
 
-    return BLOCK.sub(lambda diagram: _drawings(diagram[1], here, docs), LINK.sub(outside, markdown))
+    return BLOCK.sub(lambda diagram: drawings(diagram[1], here, docs), LINK.sub(outside, markdown))
 
 
-def _drawings(text: str, here: Path, docs: Path) -> str:
+def drawings(text: str, here: Path, docs: Path) -> str:
     """A diagram as it was drawn, for either look of the site; a link that is not found fails the build."""
     folder = os.path.relpath(docs / "drawings", here)
-    told = " ".join(re.findall(r"""["\[(]([^"\]()<>|]{3,})["\])]""", text))[:200]
+    words = re.findall(r"""["\[(]([^"\[\](){}<>|]{3,})["\])]""", text)
+    words = words or re.findall(r": (.+)$", text, re.MULTILINE)
+    told = ", ".join(" ".join(each.replace("<br/>", " ").split()) for each in words)[:200]
     return "\n".join(f"![{told}]({folder}/{name_of(text, look)}#only-{look})" for look in LOOKS)
 
 

@@ -51,8 +51,8 @@ def test_the_digest_follows_the_prompt(tmp_path: Path) -> None:
 
 
 def test_an_unknown_profile_names_the_known_ones() -> None:
-    """The error lists the profiles there are and the nearest name."""
-    with pytest.raises(Invalid, match=r"Did you mean 'default'\? Use one of: default\."):
+    """The error lists the profiles there are, the nearest name, and the setting that adds a folder."""
+    with pytest.raises(Invalid, match=r"Did you mean 'default'\? Use one of: default; or set OUTLIVE_PROFILES"):
         Profiles().load("defualt")
 
 

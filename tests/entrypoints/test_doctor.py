@@ -177,6 +177,7 @@ def test_which_model_would_answer_is_told(doctor: Outlive) -> None:
     assert status(doctor, "model", "--model", "scripted")[0] == "warn"
     assert status(doctor, "model", "--model", "claude-opus-5")[0] == "fail"
     doctor.monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-secret")
+    doctor.monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
     done = doctor("doctor", "--model", "claude-opus-5")
     assert "anthropic, claude-opus-5" in done.out
     assert "secret" not in done.out + done.err
@@ -205,7 +206,8 @@ def test_bedrock_with_the_workers_own_role_is_a_warning(doctor: Outlive) -> None
 
 def test_a_profile_that_is_not_there_fails(doctor: Outlive) -> None:
     """An unknown profile fails, and those that are there are named."""
-    assert status(doctor, "profile", "--profile", "defualt") == ("fail", "Use one of: default.")
+    found, fix = status(doctor, "profile", "--profile", "defualt")
+    assert (found, fix.startswith("Use one of: default; ")) == ("fail", True)
 
 
 @pytest.mark.parametrize("script", ["exit 1", "kill -9 $$"])

@@ -110,6 +110,12 @@ def test_an_answer_of_any_age_is_found(outlive: Outlive) -> None:
     assert outlive("send", "ada", "again", "--message-id", "m1", "--wait").out == "Message 1: the first\n"
 
 
+def test_a_wait_says_for_what(outlive: Outlive) -> None:
+    """Before it waits, `--wait` names the commands that answer; with --json stderr stays for the error alone."""
+    assert "`outlive worker`" in outlive("send", "ada", "hello", "--wait", "--timeout", "0").err
+    assert "Waiting" not in outlive("send", "ada", "hello", "--wait", "--timeout", "0", "--json").err
+
+
 def test_waiting_in_vain_says_how_to_go_on(outlive: Outlive) -> None:
     """After the timeout it exits 1, the message stays queued, and the fix repeats its id."""
     error = outlive.refused(1, "send", "ada", "hello", "--message-id", "m1", "--wait", "--timeout", "0")

@@ -90,7 +90,8 @@ class Profiles:
         return f" Did you mean {close[0]!r}?" if close else ""
 
     def _known(self) -> str:
-        return f"Use one of: {', '.join(self.names())}."
+        known = f"Use one of: {', '.join(self.names())}"
+        return f"{known}; or set OUTLIVE_PROFILES to the folder that holds it."
 
 
 def load_folder(folder: Path, *, variables: Mapping[str, str] | None = None) -> Profile:

@@ -179,4 +179,8 @@ def server_faults(started: Sequence[Mapping[str, Any]], servers: Sequence[Server
                 fix=f"Start {server.place} by hand, as the user that agents run as (`outlive doctor`: isolation), "
                 f"or take `required` off it in {SERVERS_FILE}; the message is tried again.",
             )
-    return tuple(f"MCP server {server.name!r} did not start: the turn went on without it" for server in down)
+    return tuple(
+        f"MCP server {server.name!r} did not start: the turn went on without it. "
+        f"Start {server.place} by hand, as the user that agents run as (`outlive doctor`: isolation)"
+        for server in down
+    )

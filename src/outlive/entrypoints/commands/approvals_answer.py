@@ -10,7 +10,7 @@ import typer
 
 from outlive.core.answers import Choice
 from outlive.entrypoints import options
-from outlive.entrypoints.terminal.output import print_json, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_text, say, say_waiting
 
 if TYPE_CHECKING:
     from outlive.entrypoints.sending import Sent
@@ -54,10 +54,14 @@ def approvals_answer(
         who = found.approval.sender if sender is None else sender
         return await send_answer(app, found.key, given, who, timeout if wait else None)
 
+    if wait and not json:
+        say_waiting()
     sent = at_rest(answer, deed=deed("approval.answered", session, choice=choice), data=data, tenant=tenant)
     if json:
         print_json(sent)
         return
     if sent.reply is not None:
         say(f"message {sent.message_id}, turn {sent.turn}")
+    else:
+        say("Queued. A worker goes on with it (`outlive worker`, or `outlive serve`); `--wait` waits for the reply.")
     print_text(sent.message_id if sent.reply is None else sent.reply)

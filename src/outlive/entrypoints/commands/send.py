@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outlive.entrypoints import options
-from outlive.entrypoints.terminal.output import print_json, print_text, say
+from outlive.entrypoints.terminal.output import print_json, print_text, say, say_waiting
 from outlive.errors import Invalid
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ def send(
 
     content = read_text(text)
     patience = timeout if wait else None
+    if wait and not json:
+        say_waiting()
     sent = at_rest(
         lambda app: send_message(app, key, content, message_id, patience, task_id=task), data=data, tenant=tenant
     )

@@ -10,6 +10,7 @@ import typer
 
 from outlive.entrypoints import options
 from outlive.entrypoints.commands.send import read_text, show_sent
+from outlive.entrypoints.terminal.output import say_waiting
 
 
 def task_send(
@@ -37,5 +38,7 @@ def task_send(
 
     content = read_text(text)
     patience = timeout if wait else None
+    if wait and not json:
+        say_waiting()
     sent = at_rest(lambda app: send_to_task(app, task, content, message_id, patience), data=data, tenant=tenant)
     show_sent(sent, json=json)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
-from outlive.entrypoints.doctor import agent_checks, aws_checks, channel_checks, machine_checks
+from outlive.entrypoints.doctor import agent_checks, aws_checks, channel_checks, machine_checks, outside_checks
 from outlive.entrypoints.doctor.findings import Check, Found, awaited, checked
 from outlive.entrypoints.doctor.store_checks import Sessions, archive, ping, queue_depth
 from outlive.errors import OutliveError
@@ -30,7 +30,9 @@ OFFLINE: dict[str, Callable[[Settings], Found]] = {
 async def check_all(settings: Settings) -> list[Check]:
     """Every check; one that cannot be made is a failed one, and keeps no other from being made."""
     checks = [await checked(name, partial(look, settings)) for name, look in OFFLINE.items()]
-    checks += [await checked(name, look) for name, look in aws_checks.looks(settings).items()]
+    outside = {**outside_checks.model_key(settings), **aws_checks.looks(settings)}
+    checks += [await checked(name, look) for name, look in outside.items()]
+    checks += [await awaited(name, look()) for name, look in outside_checks.helpers(settings).items()]
     async with AsyncExitStack() as stack:
         try:
             app = await stack.enter_async_context(open_at_rest(settings))

@@ -68,6 +68,11 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def say_waiting() -> None:
+    """Said before a wait for another process: without a worker it would only end with its time."""
+    say("Waiting for a worker to answer (`outlive worker` or `outlive serve` elsewhere); Ctrl-C stops waiting.")
+
+
 def print_error(error: OutliveError, *, as_json: bool) -> None:
     """What went wrong and what to do next, on stderr."""
     print_failure(type(error).__name__, error.message, error.fix, as_json=as_json)
