@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from outlive.core.keys import SessionId
-from outlive.core.live import LiveState, LiveTool, advanced, encode_live, ended, live_key
+from outlive.core.live import LIVE, LiveState, LiveTool, advanced, encode_live, ended, live_key
 from outlive.core.stream_positions import Position
 from outlive.errors import AgentFailed
 from outlive.flows.delivery.follow_session import Committed, follow_session
@@ -19,6 +19,7 @@ from outlive.flows.telemetry import Telemetry
 from outlive.flows.turn.live_text import read_live
 from outlive.protocols import Absent, Free, TextPart, ToolFinished, ToolStarted
 from outlive.testing.instant_agent import InstantAgent
+from outlive.testing.wrappers import wrap
 from tests.engine.conftest import KEY
 from tests.engine.queued import Vendor
 
@@ -111,6 +112,44 @@ async def test_a_failed_turn_is_shown_as_failed(world) -> None:
         await run_turn(engine, world.message("one"))
     state = await live(engine, world)
     assert (state.failed, state.finished, state.text) == (True, False, "half")
+
+
+class LandsLate:
+    """The first live record is written behind its cancelled caller, just after the next look at it."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.late = None
+
+    async def __call__(self, name, arguments, call, /):
+        is_ours = name in ("table.read", "table.write") and LIVE in str(arguments[0])
+        if is_ours and name == "table.write" and not self.began.is_set():
+            self.late = call
+            self.began.set()
+            await asyncio.Event().wait()
+        answer = await call()
+        if is_ours and name == "table.read" and self.late is not None:
+            late, self.late = self.late, None
+            await late()
+        return answer
+
+
+async def test_how_a_turn_ended_is_written_over_what_lands_late(world) -> None:
+    """A write that was cut off when the turn ended, and arrives then, does not leave the turn as a running one."""
+    late = LandsLate()
+
+    class Waiting(InstantAgent):
+        async def run(self, turn):
+            await late.began.wait()
+            yield TextPart("half")
+            raise AgentFailed("no model")
+
+    world.agent = Waiting()
+    engine = world.worker(live=True)
+    engine = replace(engine, table=wrap(engine.table, "table", late))
+    with pytest.raises(AgentFailed):
+        await run_turn(engine, world.message("one"))
+    assert (await live(engine, world)).failed
 
 
 def test_a_tool_in_progress_is_shown_and_text_after_it_is_a_new_paragraph() -> None:

@@ -19,6 +19,9 @@ from outlive.flows.turn.known_live import known_live
 from outlive.flows.turn.tell_live import LiveTeller
 from outlive.protocols import AgentEvent, OnEvent, Row
 
+LAST_TRIES = 3
+"""To write down how the turn ended. More would only fight with another worker, whose turn it is then."""
+
 
 @asynccontextmanager
 async def shown_live(
@@ -92,20 +95,26 @@ class _Record:
         with suppress(asyncio.CancelledError, Unavailable):
             await writing
         with suppress(Unavailable):
-            self._row = await self._read()
-            await self.write()
+            for _ in range(LAST_TRIES):
+                # a write that was cut off may land behind this look, and is then in the way of the last one
+                self._row = await self._read()
+                if await self.write():
+                    return
 
-    async def write(self) -> None:
+    async def write(self) -> bool:
+        """Whether the record says what the turn looks like now."""
         state = self._live.state
         if state.revision == self._written:
-            return
+            return True
         key, body = live_key(state.session_id), encode_live(state)
         table, expires_at = self._stores.table, self._engine.clock.now() + LIVE_TTL
         try:
             self._row = await write_over(table, key, body, self._row, expires_at)
-            self._written = state.revision
         except (Conflict, Unavailable):  # a reply lost, or another worker's turn: looked up before the next try
             self._row = await self._read()
+            return False
+        self._written = state.revision
+        return True
 
     async def _read(self) -> Row | None:
         key = live_key(self._live.state.session_id)
