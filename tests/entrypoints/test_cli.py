@@ -15,6 +15,7 @@ import typer
 
 from outlive import errors
 from outlive.entrypoints import cli
+from outlive.entrypoints.help_sections import SECTIONS
 from tests.entrypoints.conftest import NO_REPLIES_LEFT, Outlive
 
 HEAVY = ("claude_agent_sdk", "obstore", "starlette", "pydantic_settings", "asyncio", "sqlite3", "rich", "structlog")
@@ -69,7 +70,13 @@ def test_without_a_command_the_help_is_shown(outlive: Outlive, words: list[str])
     """A name without a command exits 2, with the help on stderr."""
     done = outlive(*words)
     assert (done.code, done.out) == (2, "")
-    assert "Commands:" in done.err
+    assert done.err.startswith("Usage: ")
+
+
+def test_every_command_is_in_one_section_of_the_help() -> None:
+    """The help names each command once, under a heading."""
+    names = [name for section in SECTIONS.values() for name in section]
+    assert sorted(names) == sorted(typer.main.get_command(cli.app).commands)
 
 
 # ---------------------------------------------------------------------------------------------- exit codes

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from outlive.entrypoints.commands.approvals_answer import approvals_answer
 from outlive.entrypoints.commands.approvals_list import approvals_list
@@ -103,6 +104,7 @@ from outlive.entrypoints.commands.wechat_pair import wechat_pair
 from outlive.entrypoints.commands.wechat_run import wechat_run
 from outlive.entrypoints.commands.worker import worker
 from outlive.entrypoints.exits import DEFECT, FAILED, INTERRUPTED, OK, USAGE, exit_code
+from outlive.entrypoints.help_sections import SectionedGroup
 from outlive.entrypoints.option_variables import AUTOMATIC, refuse_unknown_options
 from outlive.entrypoints.terminal.output import print_error, print_failure
 from outlive.errors import OutliveError
@@ -208,21 +210,19 @@ AWS: Commands = {
 AWS_TABLES: Commands = {"create": aws_tables_create}
 
 
-def _group(commands: Commands) -> typer.Typer:
-    group = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+def _group(commands: Commands, kind: type[TyperGroup] = TyperGroup) -> typer.Typer:
+    group = typer.Typer(cls=kind, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
     for name, command in commands.items():
         group.command(name)(command)
     return group
 
 
-app = _group(COMMANDS)
+app = _group(COMMANDS, SectionedGroup)
 app.add_typer(_group(SESSIONS), name="sessions", help="Look at sessions, copy them, take them back, remove them.")
 app.add_typer(_group(PROFILE), name="profile", help="Look at agent profiles, check them, begin one.")
-app.add_typer(
-    _group(STATE), name="state", help="The facts of a session: look at them, change them, see how they came about."
-)
+app.add_typer(_group(STATE), name="state", help="A session's facts: look at them, change them.")
 app.add_typer(_group(TASK), name="task", help="Find work by your own ids, and go on with it.")
-app.add_typer(_group(ARCHIVE), name="archive", help="Keep what happened, prove that it was not changed, learn from it.")
+app.add_typer(_group(ARCHIVE), name="archive", help="Keep what happened, and prove that it is unchanged.")
 app.add_typer(_group(KEYS), name="keys", help="The keys a tenant's data is encrypted with.")
 telegram = _group(TELEGRAM)
 telegram.add_typer(

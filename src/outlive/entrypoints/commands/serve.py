@@ -37,7 +37,7 @@ def serve(
     tenant: options.Tenant = None,
     json: options.Json = False,
 ) -> None:
-    """Serve the HTTP API.
+    """Serve the HTTP API and the web console.
 
     Takes messages, streams replies, and does everything an operator does, for whoever has a key (`outlive tokens
     create`) or the internal token (SDK_CLIENT_AUTH_TOKEN). Runs turns itself, fires schedules and tries replies again.
