@@ -243,7 +243,7 @@ async def test_a_turn_too_many_waits(world) -> None:
     """While the one turn runs that may, another session is busy and untouched; afterwards it has its turn."""
     other, message = limited(world, "w2", max_concurrent_turns=1), replace(world.message("hi"), key=BOB)
     found = await _while_one_runs(world, lambda: run_turn(other, message), max_concurrent_turns=1)
-    assert found == Busy("1 turns of the tenant run already")
+    assert found == Busy("turns of the tenant that run already: 1")
     turn = await run_turn(other, message)
     assert (turn.how, turn.before, await running(world)) == ("ran", 0, 0)
 

@@ -179,7 +179,7 @@ async def test_what_is_too_large_stays_in_its_session(world) -> None:
     big = world.agent.runs[-1].root / FOLDER / "big.md"
     big.write_bytes(b"x" * 300_000)
     turn = await say(world, ADA, "write b.md: y")
-    assert turn.trace.steps[-3].found == "1 files shared; left out: big.md"
+    assert turn.trace.steps[-3].found == "1 file shared; left out: big.md"
     assert await memory(world) == {"a.md": "x", "b.md": "y"}
 
 

@@ -43,4 +43,4 @@ def test_an_archive_that_is_down_keeps_nobody_from_talking(outlive: Outlive) -> 
     assert "does not answer" in outlive.ok("sweep")["archive_down"]
     checks = {check["name"]: check for check in outlive("doctor", "--json").json["checks"]}
     assert checks["archive"]["status"] == "fail"
-    assert "2 turns of tenant local are not in it yet" in str(checks["archive"])
+    assert "2 turns of tenant local not in it yet" in str(checks["archive"])

@@ -79,7 +79,7 @@ def test_status_shows_the_session(outlive: Outlive) -> None:
     """`/status` says that there is no session yet, and later its turns and version."""
     err = outlive("chat", stdin="/status\nhello\n/status\n").err
     assert "There is no session yet" in err
-    assert "1 turns, version 1" in err
+    assert "1 turn, version 1" in err
 
 
 def test_help_lists_the_commands(outlive: Outlive) -> None:
@@ -177,7 +177,7 @@ def test_ctrl_c_interrupts_the_turn_and_keeps_what_there_is(outlive: Outlive) ->
     done = outlive("chat", "--session", "ada", stdin="hello\n/status\n")
     assert (done.code, done.out) == (0, "Working\n")
     assert "Interrupted; what there is of this turn is kept." in done.err
-    assert "1 turns, version 1" in done.err
+    assert "1 turn, version 1" in done.err
 
 
 @pytest.mark.parametrize("signals", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])

@@ -105,7 +105,7 @@ def reserve(spending: Spending, claim: Claim, quotas: Quotas, now: float) -> Gra
     if refused := used_up(spending, quotas, now):
         return refused
     if quotas.max_concurrent_turns is not None and len(others) >= quotas.max_concurrent_turns:
-        return Full(f"{len(others)} turns of the tenant run already")
+        return Full(f"turns of the tenant that run already: {len(others)}")
     left = usd_left_together(spending, quotas, now, aside=sum(entry.reserved for entry in others))
     if left == 0:
         return Full("what is left of the tenant's money is set aside for running turns")

@@ -14,6 +14,7 @@ from pathlib import Path
 from outlive.core.keys import SessionKey, parse_session_id
 from outlive.core.ledger import LedgerLine
 from outlive.core.session_options import DEFAULT, SessionOptions
+from outlive.core.wording import counted
 from outlive.errors import Invalid, NotFound
 from outlive.flows.delivery.link_sessions import create_link, redeem_link, remove_link
 from outlive.flows.sessions.change_options import change_options, read_options
@@ -51,11 +52,6 @@ def model_name(app: App) -> str:
 async def model_of(app: App, key: SessionKey) -> str:
     """The model of the key's next turn, in words."""
     return chosen_model(app.engine, await _options(app, key)) or model_name(app)
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural unless it is one."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def counted_waiting(waiting: int) -> str:

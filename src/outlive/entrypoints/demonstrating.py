@@ -23,6 +23,7 @@ from rich.table import Table as Grid
 
 from outlive.core.ledger import lines_of
 from outlive.core.messages import Inbound
+from outlive.core.wording import counted
 from outlive.entrypoints.terminal.output import print_json
 from outlive.errors import AgentFailed
 from outlive.flows.accept_message import accept_message
@@ -203,11 +204,16 @@ def _print_turn(console: Console, report: Report) -> None:
     _line(console, "agent", reply, style="cyan")
     if turn["how"] == "continued":
         _line(console, "how", "finished the turn of the worker that was killed", style="green")
-    _line(console, "worker", f"pid {report.pid}, new process, {report.files_found} files in its directory", style="dim")
+    _line(
+        console,
+        "worker",
+        f"pid {report.pid}, new process, {counted(report.files_found, 'file')} in its directory",
+        style="dim",
+    )
     # Why all of it came, and not a window, is for `outlive trace show`.
     _line(console, "tree", re.sub(r" \(.*?\)", "", hydrated, count=1), style="dim")
     puts, written = storage["object_puts"], storage["bytes_put"]
-    saved = f"version {turn['before']} → {turn['after']}, {puts} object puts ({written:,} bytes), "
+    saved = f"version {turn['before']} → {turn['after']}, {counted(puts, 'object put')} ({written:,} bytes), "
     _line(console, "saved", f"{saved}{storage['table_writes']} table writes, {report.seconds:.1f} s", style="dim")
 
 

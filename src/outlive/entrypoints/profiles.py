@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from outlive.core.wording import counted
 from outlive.errors import Invalid
 from outlive.settings import Settings
 from outlive.wiring import Profile, find_profile, profiles_of
@@ -35,7 +36,7 @@ def _check(settings: Settings, place: str) -> Checked:
     on = sum(server.enabled for server in profile.servers)
     return Checked(
         place,
-        f"{len(profile.subagents)} subagents, {on} of {len(profile.servers)} MCP servers on, "
+        f"{counted(len(profile.subagents), 'subagent')}, {on} of {len(profile.servers)} MCP servers on, "
         f"{len(profile.skills)} skills, prompt version {profile.digest[:12]}",
     )
 
@@ -69,7 +70,7 @@ def view_of(profile: Profile) -> dict[str, Any]:
 def fields_of(profile: Profile) -> dict[str, object]:
     """What there is once in each profile."""
     settings = profile.settings
-    limits = [f"{settings.max_turns} turns"] if settings.max_turns else []
+    limits = [counted(settings.max_turns, "turn")] if settings.max_turns else []
     limits += [f"${settings.max_usd:g}"] if settings.max_usd else []
     return {
         "profile": profile.name,

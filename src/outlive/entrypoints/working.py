@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from outlive.core.messages import Inbound
+from outlive.core.wording import counted
 from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.terminal.output import print_json, say
 from outlive.entrypoints.watching import TurnWatch
@@ -76,7 +77,7 @@ async def _work(settings: Settings, limits: Limits, *, as_json: bool) -> None:
                     on_outcome=watch.on_outcome,
                     deadline=deadline,
                 )
-        watch.tell("stopped", f"Stopped after {watch.done} turns.")
+        watch.tell("stopped", f"Stopped after {counted(watch.done, 'turn')}.")
     if watch.failure is not None and limits.turns is not None:
         raise watch.failure
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outlive.core.wording import counted
 from outlive.entrypoints import options
 from outlive.entrypoints.terminal.output import print_fields, print_json, say
 
@@ -52,6 +53,7 @@ def _show(plan: Plan, done: TakenOver | None, *, json: bool) -> None:
     if done is None:
         say("nothing was changed; --yes does it")
         return
-    say(f"taken over: {done.sessions} sessions in epoch {done.epoch}, {done.objects_copied} objects copied")
+    copied = counted(done.objects_copied, "object")
+    say(f"taken over: {counted(done.sessions, 'session')} in epoch {done.epoch}, {copied} copied")
     for key in done.left:
         say(f"left: {key}")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from outlive.core.wording import counted
 from outlive.entrypoints import options
 from outlive.entrypoints.targets import Target
 from outlive.entrypoints.terminal import progress
@@ -46,5 +47,5 @@ def sessions_export(
     if json:
         print_json(done)
         return
-    say(f"{len(done.sessions)} sessions, {done.files} files, {done.bytes:,} bytes.")
+    say(f"{counted(len(done.sessions), 'session')}, {counted(done.files, 'file')}, {done.bytes:,} bytes.")
     print_text(str(done.path))

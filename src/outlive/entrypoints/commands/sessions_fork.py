@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outlive.core.wording import counted
 from outlive.entrypoints import options
 from outlive.entrypoints.terminal.output import print_json, print_text, say
 
@@ -45,5 +46,7 @@ def sessions_fork(
     if json:
         print_json(forked)
         return
-    say(f"Forked version {forked.source_version} with {forked.files} files into session {forked.session_id}.")
+    say(
+        f"Forked version {forked.source_version} with {counted(forked.files, 'file')} into session {forked.session_id}."
+    )
     print_text(forked.key)

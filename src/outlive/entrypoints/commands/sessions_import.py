@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from outlive.core.wording import counted
 from outlive.entrypoints import options
 from outlive.entrypoints.terminal import progress
 from outlive.entrypoints.terminal.output import print_json, print_text, say
@@ -57,5 +58,5 @@ def sessions_import(
         print_json({"imported": made})
         return
     for each in made:
-        say(f"{each.source}: {each.files} files, {each.bytes:,} bytes, session {each.session_id}")
+        say(f"{each.source}: {counted(each.files, 'file')}, {each.bytes:,} bytes, session {each.session_id}")
         print_text("\n".join(each.keys) or each.session_id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outlive.core.wording import counted
 from outlive.entrypoints import options
 from outlive.entrypoints.terminal.output import local_time, print_fields, print_json, print_text, say
 
@@ -66,14 +67,14 @@ def _fields(detail: SessionDetail, left: Left) -> dict[str, object]:
         "session": line.session_id,
         "keys": ", ".join(detail.keys) or f"none (made for {line.key})",
         "title": line.title or "-",
-        "version": f"{line.version}, after {line.turns} turns",
+        "version": f"{line.version}, after {counted(line.turns, 'turn')}",
         "cost": f"${line.usd:.4f}, {line.input_tokens:,} tokens in, {line.output_tokens:,} out, "
         f"{line.cache_read_tokens:,} from the prompt cache",
         "profile": detail.profile,
         "prompt version": detail.prompt_version or "-",
         "agent session": detail.agent_session_id or "-",
         "files": f"{detail.files}, {detail.tree_bytes:,} bytes",
-        "stored": f"{detail.stored_packs} packs, {detail.stored_bytes:,} bytes; {len(detail.packs)} live",
+        "stored": f"{counted(detail.stored_packs, 'pack')}, {detail.stored_bytes:,} bytes; {len(detail.packs)} live",
         "last turn": local_time(line.updated_at),
         "expires": local_time(line.expires_at),
     }

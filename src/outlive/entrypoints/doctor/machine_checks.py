@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from statistics import median
 
+from outlive.core.wording import counted
 from outlive.entrypoints.doctor.findings import Found, fail, warn
 from outlive.settings import Settings
 from outlive.wiring import embedded_file, workspaces_folder
@@ -126,7 +127,7 @@ def workspaces(settings: Settings) -> Found:
         return fail(f"{folder} is open to other users", f"Run `chmod 700 {folder}`.")
     trees = [entry for entry in folder.iterdir() if entry.is_dir()]
     size = sum(_sizes(folder))
-    text = f"{len(trees)} trees, {size / MIB:,.1f} MiB in {folder}"
+    text = f"{counted(len(trees), 'tree')}, {size / MIB:,.1f} MiB in {folder}"
     if size > MANY_BYTES:
         return warn(text, "Stop the workers and remove the folder: the trees are restored when they are needed.")
     return Found(text)

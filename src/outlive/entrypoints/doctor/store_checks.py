@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from outlive.core.keys import SessionId
 from outlive.core.sessions import Head, decode_head
+from outlive.core.wording import counted
 from outlive.entrypoints.doctor.findings import Found, fail, warn
 from outlive.errors import Corrupt, Unavailable
 from outlive.flows.knowledge.keep_archive import count_waiting
@@ -31,7 +32,7 @@ async def ping(store: Table | Queue | Objects, url: str) -> Found:
 async def queue_depth(app: App) -> Found:
     """Dead letters are messages that nobody will answer."""
     depth = await app.engine.queue.depth()
-    text = f"{depth.waiting} messages wait, {depth.in_flight} are with a worker, {depth.dead} are dead letters"
+    text = f"waiting: {depth.waiting}, with a worker: {depth.in_flight}, dead letters: {depth.dead}"
     return warn(text, "See `outlive queue dead`.") if depth.dead else Found(text)
 
 
@@ -41,7 +42,7 @@ async def archive(app: App) -> Found:
     if engine.archive is None:
         return Found("lies beside the other objects")
     waiting = await count_waiting(engine, app.stores)
-    wait = f"{waiting} turns of tenant {app.stores.tenant} are not in it yet"
+    wait = f"{counted(waiting, 'turn')} of tenant {app.stores.tenant} not in it yet"
     try:
         await engine.archive.ping()
     except Unavailable as error:
@@ -64,7 +65,7 @@ class Sessions:
             self._take(row)
         if self._damaged:
             return fail(f"{_named(self._damaged)}", "Restore the table from a backup.")
-        text = f"{len(self._rows)} sessions, schema of each is known"
+        text = f"{counted(len(self._rows), 'session')}, schema of each is known"
         ahead = max((head.updated_at - now for _, _, head in self._rows), default=0.0)
         if ahead > CLOCK_SKEW:
             return warn(f"{text}; one was changed {ahead:,.0f} s in the future", "Set the clocks of all workers (NTP).")
@@ -75,7 +76,7 @@ class Sessions:
         now = self._app.engine.clock.now()
         held = sum(is_held(row, now) for row, _, _ in self._rows)
         stale = [head.session_id for row, _, head in self._rows if row.owner is not None and not is_held(row, now)]
-        text = f"{held} sessions are held, {len(stale)} by workers that died"
+        text = f"held: {counted(held, 'session')}, by workers that died: {len(stale)}"
         if stale:
             return warn(f"{held} held, {len(stale)} left by workers that died: {_named(stale)}", _NEXT_MESSAGE)
         return Found(text)
@@ -90,7 +91,7 @@ class Sessions:
                 flushes = await find_flushes(engine, engine.stores(tenant), head)
                 found += [head.session_id] if flushes else []
         if found:
-            return warn(f"{len(found)} turns were interrupted: {_named(found)}", _NEXT_DELIVERY)
+            return warn(f"interrupted: {counted(len(found), 'turn')}: {_named(found)}", _NEXT_DELIVERY)
         return Found("no turn was interrupted")
 
     def _take(self, row: Row) -> None:

@@ -9,8 +9,9 @@ from outlive.channels.slack.commands import COMMANDS, FOR_OWNERS, SLASH
 from outlive.channels.slack.decisions import Control
 from outlive.channels.slack.rules import CHANNEL
 from outlive.core.keys import SessionKey, parse_session_key
+from outlive.core.wording import counted
 from outlive.entrypoints import chat_commands
-from outlive.entrypoints.chat_commands import Said, counted, counted_waiting, exported, run_command
+from outlive.entrypoints.chat_commands import Said, counted_waiting, exported, run_command
 from outlive.entrypoints.slack.opening import Bot
 from outlive.errors import NotFound, Refused
 from outlive.flows.delivery.control_session import Stopping, new_session, session_status, stop_session

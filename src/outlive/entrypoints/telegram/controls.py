@@ -10,8 +10,9 @@ from outlive.channels.telegram.decisions import Control
 from outlive.channels.telegram.rules import CHANNEL
 from outlive.core.answers import answer_in, answer_text
 from outlive.core.messages import Inbound
+from outlive.core.wording import counted
 from outlive.entrypoints import chat_commands
-from outlive.entrypoints.chat_commands import Said, counted, counted_waiting, exported, model_of, run_command
+from outlive.entrypoints.chat_commands import Said, counted_waiting, exported, model_of, run_command
 from outlive.entrypoints.telegram.opening import Bot
 from outlive.errors import NotFound, OutliveError, Refused
 from outlive.flows.accept_message import accept_message

@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 from outlive.core.answers import answer_in
 from outlive.core.approvals import Approval
+from outlive.core.wording import counted
 from outlive.entrypoints.exits import INTERRUPTED, OK, exit_code
 from outlive.entrypoints.interrupted import interrupted_message
 from outlive.entrypoints.terminal.lines import read_lines
@@ -250,8 +251,9 @@ class Chat:
             return
         line = detail.line
         text = (
-            f"{key}: session {line.session_id}\n{line.turns} turns, version {line.version}, ${line.usd:.4f}, "
-            f"{detail.files} files, profile {detail.profile}, last turn {local_time(line.updated_at)}"
+            f"{key}: session {line.session_id}\n"
+            f"{counted(line.turns, 'turn')}, version {line.version}, ${line.usd:.4f}, "
+            f"{counted(detail.files, 'file')}, profile {detail.profile}, last turn {local_time(line.updated_at)}"
         )
         self._screen.tell("status", text, session_id=line.session_id, version=line.version, turns=line.turns)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from outlive.channels.wechat.decisions import COMMANDS, FOR_OWNERS, Control
+from outlive.core.wording import counted
 from outlive.entrypoints import chat_commands
-from outlive.entrypoints.chat_commands import Said, counted, counted_waiting, run_command
+from outlive.entrypoints.chat_commands import Said, counted_waiting, run_command
 from outlive.entrypoints.wechat.opening import Desk
 from outlive.errors import NotFound, OutliveError, Refused, Unavailable
 from outlive.flows.delivery.control_session import Stopping, new_session, session_status, stop_session

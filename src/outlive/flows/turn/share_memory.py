@@ -33,6 +33,7 @@ from outlive.core.memories import (
     pull,
 )
 from outlive.core.trees import content_digest
+from outlive.core.wording import counted
 from outlive.errors import AlreadyExists, Corrupt, NotFound, OutliveError, Unavailable, VersionConflict
 from outlive.flows.engine import Engine
 from outlive.flows.list_all import list_all, scan_all
@@ -94,7 +95,7 @@ class SharedMemory:
         except OutliveError as error:
             return f"left for the next turn to share: {error.message}"
         left_out = f"; left out: {', '.join(local.left_out)}" if local.left_out else ""
-        return f"{shared} files shared{left_out}"
+        return f"{counted(shared, 'file')} shared{left_out}"
 
     async def _share(self, local: LocalMemory) -> int:
         for _ in range(ATTEMPTS):
