@@ -11,7 +11,7 @@ SITE   := .venv-docs
 BUILD_SITE = NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: environments chaos soak fuzz audit template-check wire help setup demo chat test check unit kills sim mutations model docs bench lock clean console browser drawings recording
+.PHONY: environments chaos soak fuzz audit template-check wire help setup demo demo-aws chat test check unit kills sim mutations model docs bench lock clean console browser drawings recording
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -35,6 +35,9 @@ $(SERVERS)/.ready: requirements/servers.txt
 
 demo: $(READY)  ## See an agent keep everything while its workers are thrown away
 	@$(BIN)/outlive demo
+
+demo-aws: $(READY) $(SERVERS)/.ready  ## See the AWS deployment at work on this machine: no cloud, no Docker, no key
+	@$(BIN)/python -m scripts.demo_aws
 
 chat: $(READY)  ## Talk to an agent in the terminal
 	@$(BIN)/outlive chat

@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 import yaml
 
-from tests.aws.test_template import FOLDER, ROOT, Loader, translated
+from tests.aws.template import FOLDER, ROOT, Loader, translated
 
 NAME = "outlive"
 REGION = "us-east-1"
@@ -62,6 +62,17 @@ class Stack:
         """What a resource of the template is called."""
         found = self.client("cloudformation").describe_stack_resource(StackName=self.name, LogicalResourceId=name)
         return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+    def size(self) -> int:
+        """How many resources it has."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
+        return sum(len(page["StackResourceSummaries"]) for page in pages)
+
+    def end_functions(self) -> None:
+        """Delete the functions, which ends their processes."""
+        functions = self.client("lambda")
+        for each in functions.list_functions()["Functions"]:
+            functions.delete_function(FunctionName=each["FunctionName"])
 
     def depths(self) -> tuple[int, int]:
         """Messages in the queue, and in its dead-letter queue."""
@@ -114,16 +125,23 @@ def _failures(stacks: Any, name: str) -> list[str]:
 
 def _upload(endpoint: str, folder: Path) -> None:
     """The code of the functions: the producer's zip as it is deployed, and one that starts the image's entry."""
-    subprocess.run(["make", "build-ProducerFunction", f"ARTIFACTS_DIR={folder / 'build'}"], cwd=ROOT, check=True)
+    command = ["make", "--no-print-directory", "build-ProducerFunction", f"ARTIFACTS_DIR={folder / 'build'}"]
+    subprocess.run(command, cwd=ROOT, check=True)
     producer = shutil.make_archive(str(folder / "producer"), "zip", folder / "build")
     started = io.BytesIO()
     with zipfile.ZipFile(started, "w") as archive:
-        archive.writestr("bootstrap", f'#!/bin/sh\nexec {sys.executable} -m awslambdaric "$_HANDLER"\n')
+        archive.writestr("bootstrap", BOOTSTRAP)
     s3 = client(endpoint, "s3")
     s3.create_bucket(Bucket="code")
     s3.upload_file(producer, "code", "producer.zip")
     s3.put_object(Bucket="code", Key="image.zip", Body=started.getvalue())
 
+
+BOOTSTRAP = f"""#!/bin/sh
+echo "$$ $_HANDLER" >>"$HOME/processes"
+exec {sys.executable} -m awslambdaric "$_HANDLER"
+"""
+"""Starts the image's entry without the image, and keeps a list of its processes."""
 
 LEFT_OUT = ("PromptCacheAlarm", "SessionBucketPolicy", "QueuePolicy")
 """What cannot be here, and is looked at by the rules test: an alarm on metric math, and TLS, which loopback lacks."""

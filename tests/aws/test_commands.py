@@ -14,7 +14,7 @@ from outlive.entrypoints.aws_stack.deploying import plan, sam_settings
 from outlive.entrypoints.aws_stack.limits import OTHERS, too_few
 from outlive.entrypoints.cli import run_with
 from tests.aws.stack import NAME, Stack, client, deploy
-from tests.aws.test_template import FOLDER, Loader
+from tests.aws.template import FOLDER, Loader
 from tests.servers import local_aws
 
 SECRET = "0123456789abcdef"

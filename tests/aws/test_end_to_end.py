@@ -6,92 +6,29 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
+from rich.console import Console
 
 from outlive.aws.queue import SqsQueue
 from outlive.aws.scopes import open_scopes
 from outlive.clock import SystemClock
 from outlive.testing.scripted_model import STAND_IN_KEY, ScriptedModel, script
 from outlive.testing.telegram import FakeTelegram
-from tests.aws.stack import REGION, Stack, deploy
+from scripts.demo_aws import play
+from tests.aws.stack import REGION
+from tests.aws.wire import Wire
+from tests.aws.world import MODEL, SECRET, TOKEN, World, deploy_bot, until
 from tests.servers import guarded_aws
 
 pytestmark = [pytest.mark.cli, pytest.mark.asyncio(loop_scope="module")]
 
-SECRET = "0123456789abcdef"
-TOKEN = "internal token of the api"
-TIMEOUT, RESERVE = 18, "6"
-"""Of the agent function, in seconds; on AWS it has a quarter of an hour."""
-MODEL = "eu.anthropic.claude-sonnet-5-5"
 SLOW = script({"tool": "Bash", "input": {"command": "echo began >> log.txt; sleep 30"}}, {"text": "slept"})
 SPY = script({"tool": "Bash", "input": {"command": "env"}}, {"text": "seen"})
-
-
-class World:
-    """A deployed stack, the people who write to its bot, and the model that answers them."""
-
-    def __init__(self, stack: Stack, telegram: FakeTelegram, model: ScriptedModel, folder: Path) -> None:
-        self.stack, self.telegram, self.model, self.folder = stack, telegram, model, folder
-
-    async def push(self, update: Any, *, secret: str = SECRET) -> tuple[int, Any]:
-        """Telegram sends an update to the webhook."""
-        headers = {"X-Telegram-Bot-Api-Secret-Token": secret}
-        return await asyncio.to_thread(self.stack.post, "/telegram", json.dumps(update), headers)
-
-    async def say(self, text: str, sender: int = 42) -> Any:
-        """Somebody writes to the bot; the update, which was taken."""
-        update = self.telegram.say(text, sender=sender, name=f"Person {sender}")
-        status, said = await self.push(update)
-        assert status == 200, said
-        return update
-
-    async def answers(self, count: int, chat: int = 42, seconds: float = 60) -> list[str]:
-        """The bot's messages in a chat, once there are so many."""
-        await self.telegram.until(lambda: len(self.telegram.sent(chat)) >= count, seconds)
-        return self.telegram.texts(chat)
-
-    async def idle(self) -> None:
-        """Wait until the queue is empty."""
-        await until(lambda: self.depths(waiting=0))
-
-    async def depths(self, *, waiting: int = 0, dead: int | None = None) -> bool:
-        """Whether so many messages wait, and are dead letters."""
-        now = await asyncio.to_thread(self.stack.depths)
-        return now[0] == waiting and dead in (None, now[1])
-
-    async def restart(self, function: str, **changed: str) -> None:
-        """The function's next invocation is in a new process, with these variables changed."""
-        functions, name = self.stack.client("lambda"), self.stack.physical(function)
-        env = functions.get_function_configuration(FunctionName=name)["Environment"]
-        env["Variables"] |= {"RESTARTED": env["Variables"].get("RESTARTED", "") + "x"} | changed
-        await asyncio.to_thread(functions.update_function_configuration, FunctionName=name, Environment=env)
-
-    def processes(self, function: str) -> list[int]:
-        """Those that serve the function here, by its handler's name and the home that nobody else has."""
-        found = [path for path in Path("/proc").glob("[0-9]*") if _reads(path / "cmdline", f"handler.{function}")]
-        return [int(path.name) for path in found if _reads(path / "environ", f"HOME={self.folder}")]
-
-
-def _reads(path: Path, text: str) -> bool:
-    with suppress(OSError):  # it has ended meanwhile
-        return any(part.endswith(text.encode()) for part in path.read_bytes().split(b"\0"))
-    return False
-
-
-async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
-    """Look again and again until it is so."""
-    for _ in range(int(seconds / 0.2)):
-        if await is_so():
-            return
-        await asyncio.sleep(0.2)
-    raise AssertionError("it never was")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -99,38 +36,14 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     """The stack with a bot, on a local AWS that checks signatures and what roles may do."""
     folder, endpoint = tmp_path_factory.mktemp("stack"), guarded_aws()
     async with FakeTelegram() as telegram, ScriptedModel(models=[MODEL]) as model:
-        stack = await asyncio.to_thread(_deploy, folder, endpoint, telegram, model)
+        stack = await asyncio.to_thread(deploy_bot, folder, endpoint, telegram, model)
         yield World(stack, telegram, model, folder)
 
 
-def _deploy(folder: Path, endpoint: str, telegram: FakeTelegram, model: ScriptedModel) -> Stack:
-    parameters = {
-        "WebhookSecret": SECRET,
-        "ApiToken": TOKEN,
-        "TelegramBotToken": telegram.token,
-        "TelegramWebhookSecret": SECRET,
-        "TelegramBotId": telegram.token.partition(":")[0],
-        "TelegramAllow": "42 43 44 45",
-        "Model": MODEL,
-        "BedrockAccessKeyId": STAND_IN_KEY.access_key_id,
-        "BedrockSecretAccessKey": STAND_IN_KEY.secret_access_key,
-    }
-    env = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
-        "ANTHROPIC_BEDROCK_BASE_URL": model.url,
-        "OUTLIVE_TELEGRAM_URL": telegram.url,
-        "OUTLIVE_ISOLATION": "none",
-        "OUTLIVE_HANDOVER_RESERVE_SECONDS": RESERVE,
-        "OUTLIVE_LEASE_SECONDS": "3",
-        "OUTLIVE_VISIBILITY_SECONDS": "3",
-        "HOME": str(folder),
-        "OUTLIVE_DATA": str(folder / "data"),
-        "OUTLIVE_WORKSPACES": str(folder / "trees"),
-    }
-    # Shorter than on AWS, so that nobody waits for a quarter of an hour.
-    changes = {"AgentFunction": {"Timeout": TIMEOUT}, "TurnQueue": {"VisibilityTimeout": 3}}
-    return deploy(endpoint, folder, parameters, env, changes)
+async def test_the_demo_keeps_what_it_shows(world: World) -> None:
+    """`make demo-aws` on this stack, but for its killed turn, loses nothing and answers each message once."""
+    checks = await play(world, Console(quiet=True), Wire(), kill=False)
+    assert [name for name, kept in checks.items() if not kept] == []
 
 
 async def test_poison_begins_its_way(world: World) -> None:
@@ -140,18 +53,6 @@ async def test_poison_begins_its_way(world: World) -> None:
         QueueUrl=queue, MessageBody="poison", MessageGroupId="p", MessageDeduplicationId="p"
     )
     assert sent["MessageId"]
-
-
-async def test_an_update_is_answered_once(world: World) -> None:
-    """A forged update is refused; a real one, sent three times, has one reply by the real CLI."""
-    update = world.telegram.say("my name is Ada", name="Ada")
-    assert (await world.push(update, secret="another secret here"))[0] == 401
-    assert [(await world.push(update))[0] for _ in range(3)] == [200, 200, 200]
-    await world.answers(1)
-    await world.say("how many turns have we had?")
-    answers = await world.answers(2)
-    assert "This is turn 2" in answers[1]
-    assert len(answers) == 2
 
 
 async def test_the_api_is_behind_the_same_door(world: World) -> None:
@@ -168,7 +69,6 @@ async def test_the_api_is_behind_the_same_door(world: World) -> None:
 
 async def test_two_tenants_share_nothing(world: World) -> None:
     """Each chat is a tenant with its own partition and prefix, and does not know what another one said."""
-    await world.say("what is my name?", sender=43)
     assert "Ada" not in (await world.answers(1, chat=43))[0]
     rows = world.stack.client("dynamodb").scan(TableName=world.stack.outputs["SessionTableName"])["Items"]
     assert {"telegram_42", "telegram_43"} <= {row["pk"]["S"] for row in rows}
