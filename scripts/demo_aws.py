@@ -50,13 +50,16 @@ class Play:
     """The process of each turn."""
     turns: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """What the agent function has logged of each message's turn, by the message's text."""
+    before: Mapping[int, int] = field(default_factory=dict)
+    """How many messages of the bot each chat had already."""
     early: list[bool] = field(default_factory=list)
     """Whether the front door had answered before the bot did, of each message."""
 
 
 async def play(world: World, console: Console, wire: Wire, *, kill: bool = True) -> dict[str, bool]:
     """Talk to the bot and say what was kept, by name; without `kill` no function is killed in mid-turn."""
-    done = Play(world, Picture(console, world.folder), wire)
+    before = {chat: len(world.telegram.sent(chat)) for chat in (ADA, GRACE)}
+    done = Play(world, Picture(console, world.folder), wire, before=before)
     forged = await _forged(done)
     await _turn(done, ADA, TOLD)
     await _repeat(done)  # before the chat's next message: the queue keeps their order
@@ -119,12 +122,12 @@ async def _finish(done: Play, sender: int, text: str, before: int) -> None:
 
 
 async def _is_over(done: Play, text: str) -> bool:
-    """Whether the function has logged the turn of the latest message."""
+    """Whether the function has logged the latest message's turn, and the queue has forgotten the message."""
     update = done.updates[-1][1]["update_id"]
     for turn in await asyncio.to_thread(done.world.turns):
-        if turn["message_id"].endswith(f":{update}"):
+        if turn["message_id"].endswith(f":{update}") and turn["how"] != "repeat":
             done.turns[text] = turn
-    return text in done.turns
+    return text in done.turns and await done.world.depths(waiting=0)
 
 
 async def _killed_turn(done: Play) -> None:
@@ -175,14 +178,16 @@ async def _repeat(done: Play) -> None:
 
 def _checks(done: Play, *, killed: bool) -> dict[str, bool]:
     """What was kept, by what the chats show and by what the function has logged."""
-    ada, grace = done.world.telegram.texts(ADA), done.world.telegram.texts(GRACE)
-    answered = Counter(turn["message_id"] for turn in done.world.turns())
+    ada, grace = (done.world.telegram.texts(chat)[done.before[chat] :] for chat in (ADA, GRACE))
+    sent = {str(update["update_id"]) for _, update in done.updates}
+    ids = (turn["message_id"].rpartition(":")[2] for turn in done.world.turns() if turn["how"] != "repeat")
+    turns = Counter(number for number in ids if number in sent)
     checks = {
         "each update had its 200 before its reply": all(done.early),
         "what it was told, in another process": "Ada" in ada[1],
         "the file it wrote, on an empty disk": "Ship on Friday" in ada[1],
         "the repeated update made no second turn": len(ada) + len(grace) == len(done.updates),
-        "one turn for each message": sum(answered.values()) == len(answered) == len(done.updates),
+        "one turn for each message": turns == Counter(sent),
         "the other chat knows nothing of it": not any(secret in grace[0] for secret in ("Ada", "Ship on Friday")),
     }
     if killed:

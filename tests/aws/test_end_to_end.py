@@ -113,9 +113,10 @@ def _trust_everybody(world: World, name: str) -> str:
 
 async def test_tools_find_no_credentials_of_the_function(world: World) -> None:
     """A tool's environment holds no key of the function, nor the bot's token or the webhook's secret."""
+    before = len(world.model.requests)
     await world.say(SPY, sender=44)
     await world.answers(1, chat=44)
-    seen = max((json.dumps(request.body) for request in world.model.requests), key=len)
+    seen = max((json.dumps(request.body) for request in world.model.requests[before:]), key=len)
     assert "HOME=" in seen
     assert "AWS_SESSION_TOKEN=" not in seen
     assert world.telegram.token not in seen
