@@ -240,7 +240,8 @@ async def demo(console: Console) -> int:
             await world.idle()
         except (OSError, AssertionError, RuntimeError) as error:  # `TimeoutError` is an `OSError`
             console.print(world.stack.log("AgentFunction")[-4000:], markup=False, soft_wrap=True)
-            console.print(f"[red]The demo broke off:[/red] {str(error) or 'no reply in time'}; above, the function's log.")
+            why = str(error) or "no reply in time"
+            console.print(f"[red]The demo broke off:[/red] {why}; above, the function's log.", soft_wrap=True)
             return 1
         left = left_in(world.stack)
         checks["nothing waits in the queue, nothing died"] = world.stack.depths() == (0, 0)
