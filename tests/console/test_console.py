@@ -117,11 +117,16 @@ def test_files_of_a_message_are_shown_and_saved(window, served) -> None:
 
 def test_a_page_that_loads_is_drawn_as_bones(window) -> None:
     """While a conversation is on its way, its place is held, and given up once it is there."""
-    page, held = window.page, []
-    page.route(re.compile("/transcript"), lambda route: held.append(route))  # noqa: PLW0108 - it takes no builtin
+    page, held, is_slow = window.page, [], True
+
+    def answer(route) -> None:
+        held.append(route) if is_slow else route.continue_()
+
+    page.route(re.compile("/transcript"), answer)
     window.open("sessions")
     window.open("sessions/ada")
     expect(page.locator(".skeleton.of-turns")).to_be_visible()
+    is_slow = False
     for route in held:
         route.continue_()
     expect(page.locator(".turn").first).to_be_visible()
@@ -344,10 +349,13 @@ def test_a_long_conversation_stays_light(window, served) -> None:
     window.open("sessions/ada")
     page, box = window.page, window.page.locator(".scroller")
     expect(page.locator(".turn").last).to_contain_text(f"turn {TURNS}")
-    while page.get_by_role("button", name="Earlier turns").count():
+    first = page.get_by_label("Turn 1", exact=True)
+    for _ in range(1000):  # what is loaded above keeps the reader's place: the top is reached by scrolling on
+        if first.is_visible():
+            break
         box.evaluate("box => { box.scrollTop = 0 }")
         page.wait_for_timeout(30)
-    expect(page.get_by_label("Turn 1", exact=True)).to_be_visible()
+    expect(first).to_be_visible()
     assert page.locator(".turn").count() < 120
     box.evaluate("box => { box.scrollTop = box.scrollHeight }")
     expect(page.locator(".turn").last).to_contain_text(f"turn {TURNS}")
