@@ -25,7 +25,7 @@ def test_a_folder_is_checked(outlive: Outlive, tmp_path: Path) -> None:
     """A path is taken for a profile's folder, wherever it is."""
     folder = make_profile(tmp_path / "somewhere/bot", mcp=server(command="a"), settings='{"memory_tools": true}')
     done = outlive("profile", "check", str(folder))
-    assert (done.code, "1 of 1 MCP servers on" in done.out) == (0, True)
+    assert (done.code, "1 of 1 MCP server on" in done.out) == (0, True)
 
 
 def test_people_read_the_fault_and_its_fix(outlive: Outlive, tmp_path: Path) -> None:

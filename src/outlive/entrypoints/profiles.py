@@ -36,8 +36,8 @@ def _check(settings: Settings, place: str) -> Checked:
     on = sum(server.enabled for server in profile.servers)
     return Checked(
         place,
-        f"{counted(len(profile.subagents), 'subagent')}, {on} of {len(profile.servers)} MCP servers on, "
-        f"{len(profile.skills)} skills, prompt version {profile.digest[:12]}",
+        f"{counted(len(profile.subagents), 'subagent')}, {on} of {counted(len(profile.servers), 'MCP server')} on, "
+        f"{counted(len(profile.skills), 'skill')}, prompt version {profile.digest[:12]}",
     )
 
 
