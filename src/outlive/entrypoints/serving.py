@@ -12,6 +12,7 @@ from socket import AF_INET, AF_INET6, create_server, socket
 import uvicorn
 from fastapi import FastAPI
 
+from outlive.core.wording import counted
 from outlive.entrypoints.http_api.app import create_app
 from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.terminal.output import print_json, say
@@ -118,7 +119,7 @@ def _announce(app: App, listening: socket, token: str | None, *, as_json: bool) 
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if app.model.provider == "scripted" and app.settings.http_workers and not as_json:
         say("The scripted model answers: it is not a language model.")
-    told = f"Serving {url} with {app.settings.http_workers} workers; Ctrl-C stops it."
+    told = f"Serving {url} with {counted(app.settings.http_workers, 'worker')}; Ctrl-C stops it."
     if token:
         told += f"\nThere is no API key yet. Until this stops, sign in with: {token}\nor open {url}/#sign-in={token}"
     _tell("listening", told, as_json=as_json, url=url, token=token)
