@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,6 +17,9 @@ async def test_prometheus_reads_the_metrics_with_a_key_of_all_tenants(tmp_path: 
     """After a turn the metrics parse and count it; a key of one tenant and a caller without a key get none."""
     async with served(tmp_path) as client:
         await client.send("hello")
+        async with asyncio.timeout(30):
+            while (await client("GET", "/v1/queue")).json()["in_flight"]:  # the reply comes before the message is gone
+                await asyncio.sleep(0.05)
         answer = await client("GET", "/metrics")
         families = {family.name: family for family in text_string_to_metric_families(answer.text)}
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
