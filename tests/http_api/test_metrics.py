@@ -18,7 +18,7 @@ async def test_prometheus_reads_the_metrics_with_a_key_of_all_tenants(tmp_path: 
     async with served(tmp_path) as client:
         await client.send("hello")
         async with asyncio.timeout(30):
-            while (await client("GET", "/v1/queue")).json()["in_flight"]:  # the reply comes before the message is gone
+            while (await client("GET", "/v1/queue")).json()["in_flight"]:  # noqa: ASYNC110 - it is seen from outside
                 await asyncio.sleep(0.05)
         answer = await client("GET", "/metrics")
         families = {family.name: family for family in text_string_to_metric_families(answer.text)}
