@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -28,8 +29,10 @@ _NAMES = [entry.name for entry in ENTRIES]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line. Exits: 0 done, 1 a contestant failed, 2 bad arguments, 130 interrupted."""
+    """Run the command line. Exits: 0 done, 1 a contestant failed, 2 bad arguments, 130 interrupted or told to end."""
     options = _parser().parse_args(arguments)
+    # told to end, it stops the servers that it has started, too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         works = {
             "agent": _agent,
