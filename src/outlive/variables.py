@@ -13,8 +13,8 @@ PREFIX = "OUTLIVE_"
 class FromVariables(BaseModel):
     """A frozen model; a field that is not given is read from `OUTLIVE_<NAME>`, or from the variable of its alias.
 
-    An empty variable is none, and its case does not matter. Not pydantic-settings, which takes 1 ms for an object of so
-    many fields, and to import it as long as half of the command line.
+    An empty variable is none, and its case does not matter. Why this is not pydantic-settings:
+    docs/decisions/settings-from-variables.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
