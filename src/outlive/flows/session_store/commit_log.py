@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from outlive.core.store_heads import Drafted, StoreHead, dead_packs, encode_stor
 from outlive.core.trees import TreeState, index_of
 from outlive.errors import AlreadyExists, Unavailable, VersionConflict
 from outlive.flows.list_all import list_all
+from outlive.flows.pack_threads import encoded
 from outlive.flows.retry import put_once, retrying
 from outlive.flows.session_store.parts import StoreParts
 from outlive.flows.session_store.stored_sessions import Doubt, StoredSession
@@ -74,7 +74,7 @@ async def commit(parts: StoreParts, session: StoredSession, wanted: Commit) -> b
 async def _encode(index: Mapping[str, object], data: bytes) -> bytes:
     if len(data) <= DROP_FROM:
         return encode_pack(index, data, SMALL_PACKS)
-    return await asyncio.to_thread(encode_pack, index, data)
+    return await encoded(index, [data])
 
 
 def _moved_on(session: StoredSession, row: Row, head: StoreHead, tree: TreeState, done: Commit) -> None:

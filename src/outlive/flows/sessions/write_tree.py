@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,10 +20,11 @@ from outlive.core.manifests import (
     windows_within,
     with_chunk,
 )
-from outlive.core.packs import Pack, PackName, PackRef, Part, encode_parts, pack_ref
+from outlive.core.packs import Pack, PackName, PackRef, Part, pack_ref
 from outlive.core.trees import content_digest
 from outlive.errors import Corrupt
 from outlive.flows.engine import Engine
+from outlive.flows.pack_threads import encoded
 from outlive.flows.retry import put_once
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.read_packs import pack_reader
@@ -136,6 +136,6 @@ async def store_tree(
     kept = windows_within(windows or {}, entries)
     told = {"windows": windows_json(kept)} if kept else {}
     index = {"session": session_id, **labels, **told, "packs": refs_json(older), **full_index(entries, names)}
-    encoded = await asyncio.to_thread(encode_parts, index, pack.parts)
-    await put_once(stores.objects, pack_prefix(session_id) + pack.name, encoded, engine.clock)
-    return (*older, pack_ref(pack.name, encoded, pack.size))
+    stored = await encoded(index, pack.parts)
+    await put_once(stores.objects, pack_prefix(session_id) + pack.name, stored, engine.clock)
+    return (*older, pack_ref(pack.name, stored, pack.size))

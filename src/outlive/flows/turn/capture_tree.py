@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,15 +20,16 @@ from outlive.core.manifests import (
     windows_within,
     with_chunk,
 )
-from outlive.core.packs import Dictionary, PackName, PackRef, encode_pack, pack_ref
+from outlive.core.packs import Dictionary, PackName, PackRef, pack_ref
 from outlive.core.trees import PackDraft, TreeState, content_digest, index_of
 from outlive.core.windows import MARKER, chunks_between, cold_bytes, parted, spans_of
 from outlive.errors import NotFound, Unavailable
 from outlive.flows.engine import Policy
+from outlive.flows.pack_threads import encoded
 from outlive.flows.retry import put_once
 from outlive.flows.turn.hydrate_tree import tail_digest, tail_start
 from outlive.flows.turn.note_window import note_window
-from outlive.flows.turn.read_packs import THREAD_FROM, PackReader
+from outlive.flows.turn.read_packs import PackReader
 from outlive.protocols import Clock, FileStat, Objects, Workspace
 
 OPENING_BYTES = 4096
@@ -259,10 +259,10 @@ async def seal(
         live = tuple(ref for ref in live if used.get(ref.name))
         index, base, base_entries = index_of(draft, replace(state, base=None), live)
     data = draft.data
-    encoded = await _encode({"session": state.session_id, **labels, **index}, data, dictionary)
-    await put_once(objects, pack_prefix(state.session_id) + draft.name, encoded, clock)
+    stored = await encoded({"session": state.session_id, **labels, **index}, [data], dictionary)
+    await put_once(objects, pack_prefix(state.session_id) + draft.name, stored, clock)
     shared = dictionary is not None and is_stored(dictionary.digest)
-    ref = pack_ref(draft.name, encoded, len(data), shared=shared)
+    ref = pack_ref(draft.name, stored, len(data), shared=shared)
     manifest = Manifest(draft.entries, (*live, ref), draft.windows)
     tails = await _tails(draft, state, workspace)
     on_disk = {path: window for path, window in state.windows.items() if path in draft.entries}
@@ -270,13 +270,6 @@ async def seal(
     as_stored = manifest, base, base_entries
     sealed = TreeState(state.session_id, state.version, *as_stored, capture.stamps, tails, on_disk, absent)
     return Sealed(ref, sealed)
-
-
-async def _encode(index: Mapping[str, Any], data: bytes, dictionary: Dictionary | None) -> bytes:
-    encode: Callable[..., bytes] = encode_pack
-    if len(data) < THREAD_FROM:
-        return encode(index, data, dictionary)
-    return await asyncio.to_thread(encode, index, data, dictionary)
 
 
 async def _tails(draft: PackDraft, state: TreeState, workspace: Workspace) -> Mapping[str, str]:

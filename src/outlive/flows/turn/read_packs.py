@@ -10,16 +10,14 @@ from typing import Any
 from outlive.core.boilerplate import is_stored
 from outlive.core.keys import SessionId, pack_prefix
 from outlive.core.manifests import Entry, Manifest, apply_index, refs_from_json, windows_from_json
-from outlive.core.packs import Dictionary, Pack, PackName, PackRef, decode_pack, decode_pieces, dictionary_id, pack_ref
+from outlive.core.packs import Dictionary, Pack, PackName, PackRef, decode_pieces, dictionary_id, pack_ref
 from outlive.errors import Corrupt, NotFound
 from outlive.flows.engine import Engine
+from outlive.flows.pack_threads import decoded
 from outlive.flows.retry import retrying
 from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.share_dictionary import Dictionaries
 from outlive.protocols import Clock
-
-THREAD_FROM = 256 * 1024
-"""Packs above this size are unpacked off the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +67,7 @@ class PackReader:
 
     async def _unpack(self, name: PackName, data: bytes, ref: PackRef | None) -> Pack:
         dictionary = await self._dictionary(name, data)
-        if len(data) < THREAD_FROM:
-            pack = decode_pack(name, data, dictionary, expected=ref)
-        else:
-            pack = await asyncio.to_thread(decode_pack, name, data, dictionary, expected=ref)
+        pack = await decoded(name, data, dictionary, ref)
         self._check_owner(name, pack.index)
         return pack
 
