@@ -19,6 +19,7 @@ from msgspec.json import Decoder
 
 from bench.contest import History
 from bench.operations import OPERATIONS
+from bench.stores_alone import ALONE, StoresAlone
 from bench.workload import Message, Turn
 from outlive.core.keys import session_key
 from outlive.core.messages import Inbound
@@ -35,6 +36,8 @@ from outlive.wiring import open_app
 AGENT_SESSION_ID = "6f1c2e34-6f0e-4b8e-9d0c-0b1f6a2f7c55"
 TRANSCRIPT = Path("config/projects/-session-work") / f"{AGENT_SESSION_ID}.jsonl"
 TAIL_BYTES = 64 * 1024
+NOTED = 3
+"""The first turn of a session asks for more than the others."""
 SEED_TURNS = 250
 """A longer session is seeded by this many turns of several messages: its packs are then as mixed as any."""
 _LINES: Decoder[Any] = Decoder()
@@ -64,6 +67,11 @@ class OutliveEmbedded:
         if OPERATIONS.are_counted:
             table, objects = (wrap(part, name, _note) for part, name in _requested(app.engine))
             self._engine = replace(self._engine, table=table, objects=objects)
+        self._is_noted = False
+        self._alone: StoresAlone | None = None
+        if ALONE in os.environ:
+            self._alone = StoresAlone(app.engine.table, app.engine.objects)
+            self._engine = replace(self._engine, table=self._alone.table, objects=self._alone.objects)
         self._stage("stores")
 
     def _stage(self, name: str) -> None:
@@ -92,7 +100,19 @@ class OutliveEmbedded:
 
     async def append_turn(self, user: Message, assistant: Message) -> None:
         # Lease, hydrate (nothing to do on a warm machine), agent, pack, commit, deliver, release.
-        await self._run([user, assistant])
+        if self._alone is None:
+            await self._run([user, assistant])
+        else:
+            await self._ask_alone(self._alone, user, assistant)
+
+    async def _ask_alone(self, alone: StoresAlone, user: Message, assistant: Message) -> None:
+        """What a turn asks for, without the turn; the first time it is noted, from the last of some real turns."""
+        if not self._is_noted:
+            for number in range(NOTED):
+                alone.forget()
+                await self._run([replace(message, id=f"{message.id}-{number}") for message in (user, assistant)])
+            self._is_noted = True
+        await alone.ask()
 
     async def resume(self) -> History:
         # What a worker does before it starts the agent, and then what the agent does: read its transcript.

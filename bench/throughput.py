@@ -14,6 +14,7 @@ from statistics import median
 
 from bench.contest import ENTRIES, Entry
 from bench.remote import Interpreters, Remote
+from bench.stores_alone import ALONE
 
 ENGINES = {"embedded": "outlive", "postgres": "outlive-pg", "aws": "outlive-aws"}
 """Scenario -> who runs there."""
@@ -25,6 +26,8 @@ class Rate:
     """What some workers did together: each a process with a session of its own on the same stores."""
 
     scenario: str
+    is_alone: bool
+    """Not the engine, but a bare loop that asks the stores for the same."""
     workers: int
     turns: int
     seconds: float
@@ -52,11 +55,12 @@ async def measure_rates(
     for scenario in scenarios:
         entry = _entry(scenario)
         for count in workers:
-            say(f"{scenario}: {count} workers")
-            place = folder / f"{scenario}-{count}"
-            (place / "data").mkdir(parents=True)
-            rates.append(await _rate(scenario, entry, count, turns, place, interpreters))
-            shutil.rmtree(place, ignore_errors=True)
+            for is_alone in (False, True):
+                say(f"{scenario}{' alone' * is_alone}: {count} workers")
+                place = folder / f"{scenario}-{count}-{is_alone}"
+                (place / "data").mkdir(parents=True)
+                rates.append(await _rate(scenario, entry, count, turns, place, interpreters, is_alone=is_alone))
+                shutil.rmtree(place, ignore_errors=True)
     return rates
 
 
@@ -64,12 +68,15 @@ def _entry(scenario: str) -> Entry:
     return next(entry for entry in ENTRIES if entry.name == ENGINES[scenario])
 
 
-async def _rate(scenario: str, entry: Entry, count: int, turns: int, folder: Path, interpreters: Interpreters) -> Rate:
+async def _rate(
+    scenario: str, entry: Entry, count: int, turns: int, folder: Path, interpreters: Interpreters, *, is_alone: bool
+) -> Rate:
+    more = {ALONE: "1"} if is_alone else {}
     async with AsyncExitStack() as stack:
         remotes = []
         for number in range(count):
             remote = await Remote.start(
-                entry, interpreters.of(entry), folder / "data", folder, {"BENCH_SESSION": f"bench{number}"}
+                entry, interpreters.of(entry), folder / "data", folder, {"BENCH_SESSION": f"bench{number}", **more}
             )
             stack.push_async_callback(remote.stop)
             await remote.ask("hello")
@@ -82,7 +89,7 @@ async def _rate(scenario: str, entry: Entry, count: int, turns: int, folder: Pat
     samples = [sample for answer in answers for sample in answer["samples"]]
     cpu = median(sample["cpu_nanoseconds"] for sample in samples) / 1e6
     clock = median(sample["nanoseconds"] for sample in samples) / 1e6
-    return Rate(scenario, count, turns * count, seconds, cpu, clock)
+    return Rate(scenario, is_alone, count, turns * count, seconds, cpu, clock)
 
 
 async def sample_stacks(scenario: str, turns: int, folder: Path, interpreters: Interpreters, sampler: Path) -> str:
@@ -105,10 +112,19 @@ async def sample_stacks(scenario: str, turns: int, folder: Path, interpreters: I
 
 
 def table(rates: Sequence[Rate]) -> str:
-    """One line for each measurement."""
-    head = f"{'stores':<10} {'workers':>7} {'turns/s':>8} {'ms per turn':>12} {'cpu ms per turn':>16}"
-    lines = (
-        f"{rate.scenario:<10} {rate.workers:>7} {rate.per_second:>8.1f} {rate.turn_ms:>12.1f} {rate.cpu_ms:>16.1f}"
-        for rate in rates
+    """One line for each scenario and number of workers: the engine, and beside it what the stores alone could do."""
+    head = (
+        f"{'stores':<10} {'workers':>7} {'turns/s':>8} {'ms per turn':>12} {'cpu ms per turn':>16}"
+        f" {'stores alone/s':>15} {'ms':>6} {'cpu ms':>7} {'share':>6}"
     )
+    alone = {(rate.scenario, rate.workers): rate for rate in rates if rate.is_alone}
+    lines = (_line(rate, alone[rate.scenario, rate.workers]) for rate in rates if not rate.is_alone)
     return "\n".join([head, *lines])
+
+
+def _line(rate: Rate, alone: Rate) -> str:
+    return (
+        f"{rate.scenario:<10} {rate.workers:>7} {rate.per_second:>8.1f} {rate.turn_ms:>12.1f} {rate.cpu_ms:>16.1f}"
+        f" {alone.per_second:>15.1f} {alone.turn_ms:>6.1f} {alone.cpu_ms:>7.1f}"
+        f" {rate.per_second / alone.per_second:>6.0%}"
+    )
