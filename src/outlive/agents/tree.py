@@ -104,15 +104,20 @@ def scan_tree(
     found: list[FileStat] = []
     total = 0
     walk = _Walk(root, ignored, now, owner)
-    early = {entry.path: entry for entry in _place(walk, TRANSCRIPTS) if entry.kind == "append"}
+    early: dict[str, FileStat] = {}
+    for count, entry in enumerate(_place(walk, TRANSCRIPTS), start=1):
+        _check_limits(entry, count, 0, limits)
+        if entry.kind == "append":
+            early[entry.path] = entry
     for place in _KEPT:
         for each in _place(walk, place):
             is_transcript = place == TRANSCRIPTS and each.kind == "append"
-            if (entry := early.get(each.path) if is_transcript else each) is None:
+            seen = early.get(each.path) if is_transcript else each
+            if seen is None:
                 continue  # begun since: what it tells of may not have been seen
-            found.append(entry)
-            total += entry.size
-            _check_limits(entry, len(found), total, limits)
+            found.append(seen)
+            total += seen.size
+            _check_limits(seen, len(found), total, limits)
     return sorted(found, key=lambda entry: entry.path)
 
 
@@ -131,9 +136,9 @@ def _check_limits(entry: FileStat, count: int, total: int, limits: TreeLimits) -
 
 
 def _place(walk: _Walk, place: str) -> Iterator[FileStat]:
-    path = walk.root / place
+    path = os.path.join(walk.root, place)  # noqa: PTH118 - a scan asks for a dozen of them, most of which are not there
     try:
-        info = path.lstat()
+        info = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
     if not stat.S_ISDIR(info.st_mode):

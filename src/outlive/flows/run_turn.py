@@ -156,7 +156,7 @@ class _Asked:
     inbound: Inbound
     trace: Trace
     on_event: OnEvent | None
-    lost: asyncio.Event
+    lost: asyncio.Future[None]
     deadline: Deadline
     task: TrackedTask
     allowed: Admitted | Refusal = field(default_factory=Admitted)
@@ -330,19 +330,17 @@ async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDo
 
 
 async def _ended(running: asyncio.Task[TurnDone], asked: _Asked, halt: Halt) -> TurnDone | None:
-    lost, losing = asked.lost, asyncio.create_task(asked.lost.wait())
-    expiring = asyncio.create_task(halt.overdue.wait())
-    leaving = asyncio.create_task(asked.deadline.passed())
+    lost, leaving = asked.lost, asked.deadline.passed()
     try:
-        await asyncio.wait({running, losing, expiring, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, lost, halt.overdue, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             return running.result()
-        if losing.done() or expiring.done():
-            raise halt.failure if halt.failure and not lost.is_set() else _passed_on(asked.lease)
+        if lost.done() or halt.overdue.done():
+            raise halt.failure if halt.failure and not lost.done() else _passed_on(asked.lease)
         return None
     finally:
-        for task in (running, losing, expiring, leaving):
-            task.cancel()
+        running.cancel()
+        leaving.cancel()
         with suppress(asyncio.CancelledError, OutliveError):
             await running
 

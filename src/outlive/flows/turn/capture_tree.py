@@ -101,12 +101,13 @@ async def _take_growth(
     if old is not None and stat.stamp and state.stamps.get(stat.path) == stat.stamp and old.size == stat.size:
         return
     known = old.size if old is not None else 0
-    is_longer = known <= stat.size
-    kept = old.chunks if old is not None and is_longer and await _tail_holds(stat.path, known, state, workspace) else ()
-    start = known if kept else 0
-    if old is not None and not kept and stat.path in state.windows:
+    kept, start, content = (), 0, None
+    if old is not None and known <= stat.size and (grown := await _growth(stat, known, state, workspace)) is not None:
+        kept, start, content = old.chunks, known, grown
+    elif old is not None and stat.path in state.windows:
         kept, start = await _before_window(stat, old, state.windows[stat.path], workspace)
-    content = await workspace.read(stat.path, start, stat.size - start)
+    if content is None:
+        content = await workspace.read(stat.path, start, stat.size - start)
     if whole_lines:
         content = content[: content.rfind(b"\n") + 1]
     if content or old is None or not kept:
@@ -116,8 +117,12 @@ async def _take_growth(
         draft.chmod(stat.path, stat.mode)
 
 
-async def _tail_holds(path: str, size: int, state: TreeState, workspace: Workspace) -> bool:
-    return state.tails.get(path) == await tail_digest(workspace, path, size, state.windows.get(path))
+async def _growth(stat: FileStat, known: int, state: TreeState, workspace: Workspace) -> bytes | None:
+    """What follows the known bytes; None when the last of those are others now. Both are one read."""
+    near = tail_start(known, state.windows.get(stat.path))
+    content = await workspace.read(stat.path, near, stat.size - near)
+    is_same = state.tails.get(stat.path) == content_digest(content[: known - near])
+    return content[known - near :] if is_same else None
 
 
 async def _before_window(
