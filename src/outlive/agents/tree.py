@@ -64,6 +64,7 @@ PLACES = (
 
 TRANSCRIPTS = "config/projects"
 _KEPT = tuple(place.path for place in PLACES if place.kept)
+_INSIDE_KEPT = tuple(f"{path}/" for path in _KEPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def check_path(path: str) -> str:
     parts = path.split("/")
     if "\0" in path or any(part in {"", ".", ".."} for part in parts):
         raise Invalid(f"path {path!r} is not inside the session's tree.", fix="Use a/b/c below the session's root.")
-    if not any(path == kept or path.startswith(kept + "/") for kept in _KEPT):
+    if path not in _KEPT and not path.startswith(_INSIDE_KEPT):
         raise Invalid(f"path {path!r} is not a kept part of the session's tree.", fix=f"Use {', '.join(_KEPT)}.")
     return path
 
@@ -136,7 +137,7 @@ def _check_limits(entry: FileStat, count: int, total: int, limits: TreeLimits) -
 
 
 def _place(walk: _Walk, place: str) -> Iterator[FileStat]:
-    path = os.path.join(walk.root, place)  # noqa: PTH118 - a scan asks for a dozen of them, most of which are not there
+    path = os.path.join(walk.root, place)  # a dozen in each scan, and most are not there
     try:
         info = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

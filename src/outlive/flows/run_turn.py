@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from outlive.core.approvals import Refused
 from outlive.core.ledger import LedgerLine
@@ -331,8 +332,9 @@ async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDo
 
 async def _ended(running: asyncio.Task[TurnDone], asked: _Asked, halt: Halt) -> TurnDone | None:
     lost, leaving = asked.lost, asked.deadline.passed()
+    ends: tuple[asyncio.Future[Any], ...] = (running, lost, halt.overdue, leaving)
     try:
-        await asyncio.wait({running, lost, halt.overdue, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             return running.result()
         if lost.done() or halt.overdue.done():

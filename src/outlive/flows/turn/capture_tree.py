@@ -101,28 +101,29 @@ async def _take_growth(
     if old is not None and stat.stamp and state.stamps.get(stat.path) == stat.stamp and old.size == stat.size:
         return
     known = old.size if old is not None else 0
-    kept, start, content = (), 0, None
-    if old is not None and known <= stat.size and (grown := await _growth(stat, known, state, workspace)) is not None:
-        kept, start, content = old.chunks, known, grown
-    elif old is not None and stat.path in state.windows:
-        kept, start = await _before_window(stat, old, state.windows[stat.path], workspace)
-    if content is None:
+    kept, start, near = tuple[Chunk, ...](), 0, b""
+    read = await _growth(stat, known, state, workspace) if old is not None and known <= stat.size else None
+    if old is not None and read is not None:
+        kept, start, (near, content) = old.chunks, known, read
+    else:
+        if old is not None and stat.path in state.windows:
+            kept, start = await _before_window(stat, old, state.windows[stat.path], workspace)
         content = await workspace.read(stat.path, start, stat.size - start)
     if whole_lines:
         content = content[: content.rfind(b"\n") + 1]
     if content or old is None or not kept:
-        draft.put_append(stat.path, content, mode=stat.mode, keep=kept)
+        draft.put_append(stat.path, content, mode=stat.mode, keep=kept, near=near)
         await note_window(draft, state, workspace, stat.path, start, content)
     elif old.mode != stat.mode:
         draft.chmod(stat.path, stat.mode)
 
 
-async def _growth(stat: FileStat, known: int, state: TreeState, workspace: Workspace) -> bytes | None:
-    """What follows the known bytes; None when the last of those are others now. Both are one read."""
-    near = tail_start(known, state.windows.get(stat.path))
-    content = await workspace.read(stat.path, near, stat.size - near)
-    is_same = state.tails.get(stat.path) == content_digest(content[: known - near])
-    return content[known - near :] if is_same else None
+async def _growth(stat: FileStat, known: int, state: TreeState, workspace: Workspace) -> tuple[bytes, bytes] | None:
+    """The last of the known bytes and what follows them, in one read; None when the known ones are others now."""
+    start = tail_start(known, state.windows.get(stat.path))
+    content = await workspace.read(stat.path, start, stat.size - start)
+    near, grown = content[: known - start], content[known - start :]
+    return (near, grown) if state.tails.get(stat.path) == content_digest(near) else None
 
 
 async def _before_window(

@@ -54,11 +54,12 @@ class Deadline:
             work.close()
             return None
         working, passing = asyncio.ensure_future(work), self.passed()
+        both: tuple[asyncio.Future[Any], ...] = (working, passing)
         try:
-            await asyncio.wait({working, passing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             return working.result() if working.done() else None
         finally:
-            for task in (working, passing):
+            for task in both:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):  # its result or error has been taken above
                     await task
