@@ -72,6 +72,7 @@ class DiskWorkspaces:
         """
         self._base = base.absolute() if base else Path(tempfile.gettempdir()).resolve() / f"outlive-{os.geteuid()}"
         self._limits, self._ignored, self._now = limits or TreeLimits(), tuple(ignored), now
+        self._small = replace(self._limits, max_entries=min(FEW, self._limits.max_entries))
         self._users: Users | None = users
         self._tenancy: Tenancy = tenancy
         self._residents: Residents[Slot] = residents or Residents()
@@ -93,10 +94,9 @@ class DiskWorkspaces:
         slot = await asyncio.to_thread(self._take, tenant, session_id)
         return DiskWorkspace(slot, self._residents, partial(self._scan, slot))
 
-    def _scan(self, slot: Slot, most: int | None = None) -> list[FileStat]:
-        """`TooLarge` also for more than so many entries."""
-        entries = self._limits.max_entries
-        limits = self._limits if most is None else replace(self._limits, max_entries=min(most, entries))
+    def _scan(self, slot: Slot, *, small: bool = False) -> list[FileStat]:
+        """`TooLarge` for what is more than the limits allow, or than is `small`."""
+        limits = self._small if small else self._limits
         return scan_tree(slot.root, limits=limits, ignored=self._ignored, now=self._now(), owner=slot.owner)
 
     async def open_spare(self, session_id: str) -> Slot:
@@ -324,7 +324,7 @@ class DiskWorkspace:
     async def scan(self) -> Sequence[FileStat]:
         if self._has_few:
             with suppress(TooLarge):  # of a tree that is, the thread says so
-                return self._on_loop(lambda: self._scan(FEW))
+                return self._on_loop(lambda: self._scan(small=True))
             self._has_few = False
         return await self._off_loop(self._scan)
 

@@ -212,6 +212,8 @@ def _to_run(lease: Lease, inbound: Inbound, plan: Start | Continue) -> Inbound:
     """The message with what is joined to it: as a dead worker began it, or without what has been answered since."""
     if isinstance(plan, Continue):
         return as_begun(inbound, plan.flush.message)
+    if not inbound.joined:
+        return inbound
     head = lease.head
     if head.approval is not None or may_be_elsewhere(lease, inbound):
         # The message may answer the open question, or the others may be answered in a session that the key has left:

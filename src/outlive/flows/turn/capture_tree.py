@@ -261,8 +261,9 @@ async def seal(
         if used.get(ref.name) or ref.name == state.base
     )
     index, base, base_entries = index_of(draft, state, live)
-    if base == draft.name:
-        live = tuple(ref for ref in live if used.get(ref.name))
+    needed = tuple(ref for ref in live if used.get(ref.name))
+    if base == draft.name and needed != live:
+        live = needed
         index, base, base_entries = index_of(draft, replace(state, base=None), live)
     data = draft.data
     encoded = await _encode({"session": state.session_id, **labels, **index}, data, dictionary)
