@@ -34,6 +34,8 @@ class Sample:
     """By the clock."""
     cpu_nanoseconds: int
     """Of this process, all its threads together; a server's time is not in it."""
+    loop_nanoseconds: int
+    """Of the event loop's thread alone: the rest of the clock's time it waited."""
     io: Io | None
 
 
@@ -54,10 +56,10 @@ def io_counted() -> bool:
 async def measure(work: Callable[[], Awaitable[T]]) -> tuple[T, Sample]:
     """Await `work` once and return its result with the sample of it, the reading of the counters taken out."""
     before = _snapshot()
-    cpu, started = time.process_time_ns(), time.perf_counter_ns()
+    cpu, loop, started = time.process_time_ns(), time.thread_time_ns(), time.perf_counter_ns()
     result = await work()
     nanoseconds, used = time.perf_counter_ns() - started, time.process_time_ns() - cpu
-    return result, Sample(nanoseconds, used, _between(before, _snapshot()))
+    return result, Sample(nanoseconds, used, time.thread_time_ns() - loop, _between(before, _snapshot()))
 
 
 def disk(folder: Path) -> Disk:

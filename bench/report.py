@@ -34,6 +34,7 @@ def figures(record: Record) -> Figures:
             **_times("ms", record.turns),
             **_counts(record.turns),
             "operations": _per_turn(record.turn_operations),
+            "loop_ms": median(sample["loop_nanoseconds"] / 1e6 for sample in record.turns),
             "disk_growth": _growth(record),
         },
         "close": _counts([record.close]),
@@ -150,7 +151,7 @@ def _notes(report: Figures) -> list[str]:
         "operations: SQL statements (s), file operations (f). writes, reads: system calls.",
         "requests: HTTP requests, or round trips of PostgreSQL and Redis; sent, received: with all headers.",
         *(_requests(result) for result in report["results"] if any("." in kind for kind in _kinds(result))),
-        *(_parts(result) for result in report["results"] if result["resume"]["stages"]),
+        *(part for result in report["results"] if result["resume"]["stages"] for part in _parts(result)),
     ]
     if not all(on["io_counted"] for on in report["contestants"].values()):
         notes.append("writes, reads and KB need Linux's /proc/self/io: not counted on this system.")
@@ -195,9 +196,16 @@ def _requests(result: Figures) -> str:
     return f"{head}: a turn {lists[0]}; a resume {lists[1]}.{_sent(result['turn']['operations'])}"
 
 
-def _parts(result: Figures) -> str:
+def _parts(result: Figures) -> tuple[str, str]:
+    """What of a turn's time is the loop's own work and what of it waiting, and where a resume's CPU goes."""
+    head, turn = f"{result['contestant']} at {result['messages']:,} messages", result["turn"]
+    own, waited = turn["loop_ms"], turn["ms"] - turn["loop_ms"]
+    shares = f"{own:.1f} the loop's own CPU, {waited:.1f} storage and its threads"
     stages = ", ".join(f"{ms:.1f} {name}" for name, ms in result["resume"]["stages"].items())
-    return f"{result['contestant']} at {result['messages']:,} messages: of a resume's CPU ms: {stages}."
+    return (
+        f"{head}: of a turn's {turn['ms']:.1f} ms by the clock: {shares}.",
+        f"{head}: of a resume's CPU ms: {stages}.",
+    )
 
 
 def _sent(counts: dict[str, float]) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from outlive.agents import tree_notes
 from outlive.agents import workspace as module
-from outlive.agents.workspace import DiskWorkspaces
+from outlive.agents.workspace import FEW, SMALL, DiskWorkspaces
 from outlive.errors import Invalid, Unavailable
 from outlive.protocols import FileContent
 
@@ -140,6 +140,26 @@ async def test_a_note_does_not_outlast_the_machine(trees: DiskWorkspaces, monkey
     await tree.mark_clean(b"note")
     monkeypatch.setattr(tree_notes, "boot_id", lambda: b"another boot")
     assert await tree.note() is None
+    await tree.close()
+
+
+@pytest.mark.parametrize("count", [FEW - 1, FEW + 1])
+async def test_a_scan_finds_few_files_and_many(trees: DiskWorkspaces, count: int) -> None:
+    """A tree that is too large to be looked through on the event loop is found whole, once and again."""
+    tree = await trees.open("t", "s")
+    await tree.write([FileContent(f"work/{number:03}", "file", 0o644, [b"x"]) for number in range(count)])
+    for _ in range(2):
+        assert [stat.path for stat in await tree.scan()] == [f"work/{number:03}" for number in range(count)]
+    await tree.close()
+
+
+@pytest.mark.parametrize("size", [0, SMALL - 1, SMALL, SMALL + 1])
+async def test_a_file_of_any_size_is_read_whole(trees: DiskWorkspaces, size: int) -> None:
+    """A file is read to its end where no length is given, also one that is too long to be read on the event loop."""
+    tree = await trees.open("t", "s")
+    await tree.write([FileContent("work/a", "file", 0o644, [b"x" * size])])
+    assert await tree.read("work/a") == b"x" * size
+    assert await tree.read("work/a", 1) == b"x" * max(size - 1, 0)
     await tree.close()
 
 

@@ -67,6 +67,8 @@ class Work:
     """Bytes allocated at the same time, at most."""
     read: int = 0
     """Bytes read from the tree."""
+    passages: int = 0
+    """Pieces of work handed to a thread."""
 
 
 @contextmanager
@@ -76,7 +78,12 @@ def counted(work: Work) -> Iterator[None]:
     def note(_frame, event, _argument) -> None:
         work.calls += event in ("call", "c_call")
 
-    pool = ThreadPoolExecutor(1, initializer=sys.setprofile, initargs=(note,))
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *arguments, **named):
+            work.passages += 1
+            return super().submit(*arguments, **named)
+
+    pool = Pool(1, initializer=sys.setprofile, initargs=(note,))
     asyncio.get_running_loop().set_default_executor(pool)
     gc.collect()
     tracemalloc.start()
@@ -125,3 +132,4 @@ async def test_no_step_of_a_turn_walks_the_history(tmp_path) -> None:
     assert many.calls <= 1.05 * few.calls, (few, many)
     assert many.peak <= few.peak + 64 * 1024, (few, many)
     assert many.read <= few.read + 64 * 1024, (few, many)
+    assert few.passages == many.passages <= 1, "only for the lock of the tree"

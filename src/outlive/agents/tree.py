@@ -64,6 +64,7 @@ PLACES = (
 
 TRANSCRIPTS = "config/projects"
 _KEPT = tuple(place.path for place in PLACES if place.kept)
+_INSIDE_KEPT = tuple(f"{path}/" for path in _KEPT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def check_path(path: str) -> str:
     parts = path.split("/")
     if "\0" in path or any(part in {"", ".", ".."} for part in parts):
         raise Invalid(f"path {path!r} is not inside the session's tree.", fix="Use a/b/c below the session's root.")
-    if not any(path == kept or path.startswith(kept + "/") for kept in _KEPT):
+    if path not in _KEPT and not path.startswith(_INSIDE_KEPT):
         raise Invalid(f"path {path!r} is not a kept part of the session's tree.", fix=f"Use {', '.join(_KEPT)}.")
     return path
 
@@ -104,15 +105,20 @@ def scan_tree(
     found: list[FileStat] = []
     total = 0
     walk = _Walk(root, ignored, now, owner)
-    early = {entry.path: entry for entry in _place(walk, TRANSCRIPTS) if entry.kind == "append"}
+    early: dict[str, FileStat] = {}
+    for count, entry in enumerate(_place(walk, TRANSCRIPTS), start=1):
+        _check_limits(entry, count, 0, limits)
+        if entry.kind == "append":
+            early[entry.path] = entry
     for place in _KEPT:
         for each in _place(walk, place):
             is_transcript = place == TRANSCRIPTS and each.kind == "append"
-            if (entry := early.get(each.path) if is_transcript else each) is None:
+            seen = early.get(each.path) if is_transcript else each
+            if seen is None:
                 continue  # begun since: what it tells of may not have been seen
-            found.append(entry)
-            total += entry.size
-            _check_limits(entry, len(found), total, limits)
+            found.append(seen)
+            total += seen.size
+            _check_limits(seen, len(found), total, limits)
     return sorted(found, key=lambda entry: entry.path)
 
 
@@ -131,9 +137,9 @@ def _check_limits(entry: FileStat, count: int, total: int, limits: TreeLimits) -
 
 
 def _place(walk: _Walk, place: str) -> Iterator[FileStat]:
-    path = walk.root / place
+    path = os.path.join(walk.root, place)  # a dozen in each scan, and most are not there
     try:
-        info = path.lstat()
+        info = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return
     if not stat.S_ISDIR(info.st_mode):

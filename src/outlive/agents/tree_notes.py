@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -50,6 +51,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(opened)
 
 
+@cache
 def boot_id() -> bytes:
     """Names the time since the machine was started (Linux); empty where the system has no such name."""
     try:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -34,7 +34,7 @@ from outlive.agents.tree_notes import boot_id, read_note, remove_note, write_not
 from outlive.agents.users import OPEN, SHUT, Users, check_reachable, remove_litter
 from outlive.core.keys import SessionId
 from outlive.core.trees import TreeState, encode_note
-from outlive.errors import Invalid, Unavailable
+from outlive.errors import Invalid, TooLarge, Unavailable
 from outlive.protocols import FileContent, FileStat
 
 T = TypeVar("T")
@@ -43,6 +43,8 @@ FOLDERS = ("config", "work", "home", "tmp")
 SLOTS = 64
 SMALL = 64 * 1024
 """Bytes that are read or added on the event loop: some 50 µs by the page cache, where a thread costs the loop more."""
+FEW = 32
+"""Entries of a tree that is looked through on the event loop, for the same reason."""
 SPARE_VERSION = 12, "8"
 """Where in a session id, and what: a UUID of version 8 is a spare's (RFC 9562, 5.8), every other id is of version 4."""
 PASSABLE = 0o711
@@ -70,6 +72,7 @@ class DiskWorkspaces:
         """
         self._base = base.absolute() if base else Path(tempfile.gettempdir()).resolve() / f"outlive-{os.geteuid()}"
         self._limits, self._ignored, self._now = limits or TreeLimits(), tuple(ignored), now
+        self._small = replace(self._limits, max_entries=min(FEW, self._limits.max_entries))
         self._users: Users | None = users
         self._tenancy: Tenancy = tenancy
         self._residents: Residents[Slot] = residents or Residents()
@@ -89,8 +92,12 @@ class DiskWorkspaces:
             digest = tenant_digest(tenant)
             await self._residents.clear(lambda slot: os.pread(slot.locks[0], 64, 0) == digest)
         slot = await asyncio.to_thread(self._take, tenant, session_id)
-        scan = partial(scan_tree, slot.root, limits=self._limits, ignored=self._ignored, owner=slot.owner)
-        return DiskWorkspace(slot, self._residents, lambda: scan(now=self._now()))
+        return DiskWorkspace(slot, self._residents, partial(self._scan, slot))
+
+    def _scan(self, slot: Slot, *, small: bool = False) -> list[FileStat]:
+        """`TooLarge` for what is more than the limits allow, or than is `small`."""
+        limits = self._small if small else self._limits
+        return scan_tree(slot.root, limits=limits, ignored=self._ignored, now=self._now(), owner=slot.owner)
 
     async def open_spare(self, session_id: str) -> Slot:
         """Lock and return an empty tree of nobody's for a session that does not exist yet; see `spare_session_id`.
@@ -240,10 +247,12 @@ def _free_slot(base: Path, name: str, tenant: bytes) -> Slot:
         except BlockingIOError:
             os.close(lock)
             continue
-        if os.pread(lock, 64, 0) not in {b"", tenant}:
+        before = os.pread(lock, 64, 0)
+        if before not in {b"", tenant}:
             empty_tree(base / folder)  # another tenant's, or nobody's who died: nothing of it may be met
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, tenant, 0)
+        if before != tenant:
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, tenant, 0)
         return Slot(base / folder, (lock,))
     raise Unavailable(f"{SLOTS} processes hold trees of one session.", fix="End the ones that hang.")
 
@@ -290,11 +299,11 @@ def _is_empty(folder: str) -> bool:
 class DiskWorkspace:
     """Implements `protocols.Workspace`."""
 
-    def __init__(self, slot: Slot, residents: Residents[Slot], scan: Callable[[], list[FileStat]]) -> None:
+    def __init__(self, slot: Slot, residents: Residents[Slot], scan: Callable[..., list[FileStat]]) -> None:
         self.root, self._owner, self._note = slot.root, slot.owner, slot.note
         self._slot: Slot | None = slot
         self._residents = residents
-        self._scan = scan
+        self._scan, self._has_few = scan, True
         self._running: set[asyncio.Task[Any]] = set()
 
     async def note(self) -> bytes | None:
@@ -313,11 +322,18 @@ class DiskWorkspace:
             await self._off_loop(lambda: remove_note(self._note))
 
     async def scan(self) -> Sequence[FileStat]:
+        if self._has_few:
+            with suppress(TooLarge):  # of a tree that is, the thread says so
+                return self._on_loop(lambda: self._scan(small=True))
+            self._has_few = False
         return await self._off_loop(self._scan)
 
     async def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
-        if length is not None and length <= SMALL:
-            return self._on_loop(lambda: read_file(self.root, path, offset, length, self._owner))
+        most = SMALL if length is None else length
+        if most <= SMALL:
+            content = self._on_loop(lambda: read_file(self.root, path, offset, most, self._owner))
+            if length is not None or len(content) < most:
+                return content
         return await self._off_loop(lambda: read_file(self.root, path, offset, length, self._owner))
 
     async def write(self, files: Sequence[FileContent]) -> None:

@@ -60,6 +60,7 @@ def parse_session_id(text: str) -> SessionId:
     return SessionId(text)
 
 
+@lru_cache(maxsize=1024)  # a turn asks for its own key's parts half a dozen times
 def parse_session_key(text: str, *, tenant: str = "local", channel: str = "console") -> SessionKey:
     """Read `chat`, `chat:thread`, `channel:chat:thread` or the whole `tenant:channel:chat:thread`.
 

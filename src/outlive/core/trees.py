@@ -123,7 +123,8 @@ class PackDraft:
         self.windows: dict[str, Window] = {}
         """Of the entries, where something is known of what is needed."""
         self.fresh: dict[str, bytes] = {}
-        """The last bytes of append-only files that have grown, as they were read: they need not be read again."""
+        """The last bytes of append-only files that have grown, new ones and some before them, as they were read: they
+        need not be read again."""
         self._by_digest = {e.digest: e.chunks for e in self.entries.values() if e.digest}
         self._parts: list[bytes] = []
         self._size = 0
@@ -152,10 +153,12 @@ class PackDraft:
         chunks = self._by_digest[digest]
         self.entries[path] = Entry("file", len(content), mode, digest, "", chunks)
 
-    def put_append(self, path: str, content: bytes, *, mode: int, keep: tuple[Chunk, ...] = ()) -> None:
-        """New bytes of an append-only file behind the chunks it keeps."""
+    def put_append(
+        self, path: str, content: bytes, *, mode: int, keep: tuple[Chunk, ...] = (), near: bytes = b""
+    ) -> None:
+        """New bytes of an append-only file behind the chunks it keeps; `near` are the last bytes of those, if read."""
         chunks = with_chunk(keep, self.add(content))
-        self.fresh[path] = content
+        self.fresh[path] = near + content
         self.entries[path] = Entry(APPEND, sum(c.length for c in chunks), mode, "", "", chunks)
 
     def put_plain(self, path: str, kind: str, *, mode: int, target: str = "") -> None:

@@ -16,7 +16,7 @@ from outlive.core.wording import counted
 from outlive.entrypoints.http_api.app import create_app
 from outlive.entrypoints.measuring import measured
 from outlive.entrypoints.terminal.output import print_json, say
-from outlive.entrypoints.working import stopped_by_signals
+from outlive.entrypoints.working import settle_in, stopped_by_signals
 from outlive.errors import Invalid
 from outlive.flows.access.api_keys import list_api_keys
 from outlive.flows.delivery.tend import tended
@@ -55,6 +55,7 @@ async def _run(settings: Settings, *, as_json: bool) -> None:
             _announce(app, listening, token if is_new else None, as_json=as_json)
             stop = asyncio.Event()
             with stopped_by_signals(stop):
+                settle_in()
                 async with measured(app), _working(app, stop):
                     await _serve(served, listening, stop)
     _tell("stopped", "Stopped.", as_json=as_json)

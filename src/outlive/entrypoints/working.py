@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -68,6 +69,7 @@ async def _work(settings: Settings, limits: Limits, *, as_json: bool) -> None:
         wait = min(WAIT, WAIT if limits.idle_seconds is None else limits.idle_seconds)
         with stopped_by_signals(watch.stop):
             async with measured(app) as metrics, tended(app.beside, watch.fault):
+                settle_in()
                 watch.started(app, metrics)
                 await work_queue(
                     engine,
@@ -80,6 +82,15 @@ async def _work(settings: Settings, limits: Limits, *, as_json: bool) -> None:
         watch.tell("stopped", f"Stopped after {counted(watch.done, 'turn')}.")
     if watch.failure is not None and limits.turns is not None:
         raise watch.failure
+
+
+def settle_in() -> None:
+    """Take what the start has made, and keeps, out of the garbage collector's rounds: for a process that stays.
+
+    A full round over all of it takes 15 to 25 ms, in the middle of a turn.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _deadline(app: App) -> float | None:

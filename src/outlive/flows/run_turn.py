@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from outlive.core.approvals import Refused
 from outlive.core.ledger import LedgerLine
@@ -156,7 +157,7 @@ class _Asked:
     inbound: Inbound
     trace: Trace
     on_event: OnEvent | None
-    lost: asyncio.Event
+    lost: asyncio.Future[None]
     deadline: Deadline
     task: TrackedTask
     allowed: Admitted | Refusal = field(default_factory=Admitted)
@@ -211,6 +212,8 @@ def _to_run(lease: Lease, inbound: Inbound, plan: Start | Continue) -> Inbound:
     """The message with what is joined to it: as a dead worker began it, or without what has been answered since."""
     if isinstance(plan, Continue):
         return as_begun(inbound, plan.flush.message)
+    if not inbound.joined:
+        return inbound
     head = lease.head
     if head.approval is not None or may_be_elsewhere(lease, inbound):
         # The message may answer the open question, or the others may be answered in a session that the key has left:
@@ -330,19 +333,18 @@ async def _agent(turn: TurnOnDisk, asked: _Asked, *, continuing: bool) -> TurnDo
 
 
 async def _ended(running: asyncio.Task[TurnDone], asked: _Asked, halt: Halt) -> TurnDone | None:
-    lost, losing = asked.lost, asyncio.create_task(asked.lost.wait())
-    expiring = asyncio.create_task(halt.overdue.wait())
-    leaving = asyncio.create_task(asked.deadline.passed())
+    lost, leaving = asked.lost, asked.deadline.passed()
+    ends: tuple[asyncio.Future[Any], ...] = (running, lost, halt.overdue, leaving)
     try:
-        await asyncio.wait({running, losing, expiring, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             return running.result()
-        if losing.done() or expiring.done():
-            raise halt.failure if halt.failure and not lost.is_set() else _passed_on(asked.lease)
+        if lost.done() or halt.overdue.done():
+            raise halt.failure if halt.failure and not lost.done() else _passed_on(asked.lease)
         return None
     finally:
-        for task in (running, losing, expiring, leaving):
-            task.cancel()
+        running.cancel()
+        leaving.cancel()
         with suppress(asyncio.CancelledError, OutliveError):
             await running
 

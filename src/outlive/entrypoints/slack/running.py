@@ -17,7 +17,7 @@ from outlive.entrypoints.slack.opening import Bot, open_bot
 from outlive.entrypoints.slack.serving import Endpoint, serve
 from outlive.entrypoints.terminal.output import print_json, say
 from outlive.entrypoints.watching import TurnWatch
-from outlive.entrypoints.working import stopped_by_signals
+from outlive.entrypoints.working import settle_in, stopped_by_signals
 from outlive.flows.delivery.tend import tended
 from outlive.flows.work_queue import work_queue
 from outlive.settings import Settings
@@ -99,6 +99,7 @@ async def _opened(
             tell("The scripted model answers: it is not a language model.")
         intake, stop = Intake(bot, Controls(bot), tell), asyncio.Event()
         with stopped_by_signals(stop):
+            settle_in()
             async with measured(app):
                 yield bot, intake, stop
         await intake.close()

@@ -14,7 +14,7 @@ from outlive.entrypoints.telegram.opening import Bot, open_bot
 from outlive.entrypoints.terminal.output import print_json, say
 from outlive.entrypoints.together import together
 from outlive.entrypoints.watching import TurnWatch
-from outlive.entrypoints.working import stopped_by_signals
+from outlive.entrypoints.working import settle_in, stopped_by_signals
 from outlive.errors import Invalid
 from outlive.flows.delivery.remember_intake import read_mark, write_mark
 from outlive.flows.delivery.tend import tended
@@ -49,6 +49,7 @@ async def _serve(settings: Settings, *, workers: int, as_json: bool) -> None:
         tell(f"@{bot.rules.username} takes messages; Ctrl-C stops it.")
         stop = asyncio.Event()
         with stopped_by_signals(stop):
+            settle_in()
             async with measured(app):
                 await _run(bot, stop, workers, tell)
 

@@ -20,7 +20,7 @@ from outlive.entrypoints.together import together
 from outlive.entrypoints.wechat.intake import Intake
 from outlive.entrypoints.wechat.opening import Desk, open_desk
 from outlive.entrypoints.wechat.serving import ACCOUNT_PATH, BOT_PATH, Webhook
-from outlive.entrypoints.working import stopped_by_signals
+from outlive.entrypoints.working import settle_in, stopped_by_signals
 from outlive.errors import Invalid, NotFound, OutliveError
 from outlive.flows.delivery.pair_sender import Pairing, approve_pairing
 from outlive.flows.delivery.tend import tended
@@ -80,6 +80,7 @@ async def _serve(settings: Settings, address: str, *, workers: int, as_json: boo
             _announce(tell, desk, host, listening.getsockname()[1])
             stop = asyncio.Event()
             with stopped_by_signals(stop):
+                settle_in()
                 async with measured(app):
                     await _run(desk, stop, listening, workers, tell)
 

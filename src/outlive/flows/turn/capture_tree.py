@@ -101,23 +101,29 @@ async def _take_growth(
     if old is not None and stat.stamp and state.stamps.get(stat.path) == stat.stamp and old.size == stat.size:
         return
     known = old.size if old is not None else 0
-    is_longer = known <= stat.size
-    kept = old.chunks if old is not None and is_longer and await _tail_holds(stat.path, known, state, workspace) else ()
-    start = known if kept else 0
-    if old is not None and not kept and stat.path in state.windows:
-        kept, start = await _before_window(stat, old, state.windows[stat.path], workspace)
-    content = await workspace.read(stat.path, start, stat.size - start)
+    kept, start, near = tuple[Chunk, ...](), 0, b""
+    read = await _growth(stat, known, state, workspace) if old is not None and known <= stat.size else None
+    if old is not None and read is not None:
+        kept, start, (near, content) = old.chunks, known, read
+    else:
+        if old is not None and stat.path in state.windows:
+            kept, start = await _before_window(stat, old, state.windows[stat.path], workspace)
+        content = await workspace.read(stat.path, start, stat.size - start)
     if whole_lines:
         content = content[: content.rfind(b"\n") + 1]
     if content or old is None or not kept:
-        draft.put_append(stat.path, content, mode=stat.mode, keep=kept)
+        draft.put_append(stat.path, content, mode=stat.mode, keep=kept, near=near)
         await note_window(draft, state, workspace, stat.path, start, content)
     elif old.mode != stat.mode:
         draft.chmod(stat.path, stat.mode)
 
 
-async def _tail_holds(path: str, size: int, state: TreeState, workspace: Workspace) -> bool:
-    return state.tails.get(path) == await tail_digest(workspace, path, size, state.windows.get(path))
+async def _growth(stat: FileStat, known: int, state: TreeState, workspace: Workspace) -> tuple[bytes, bytes] | None:
+    """The last of the known bytes and what follows them, in one read; None when the known ones are others now."""
+    start = tail_start(known, state.windows.get(stat.path))
+    content = await workspace.read(stat.path, start, stat.size - start)
+    near, grown = content[: known - start], content[known - start :]
+    return (near, grown) if state.tails.get(stat.path) == content_digest(near) else None
 
 
 async def _before_window(
@@ -255,8 +261,9 @@ async def seal(
         if used.get(ref.name) or ref.name == state.base
     )
     index, base, base_entries = index_of(draft, state, live)
-    if base == draft.name:
-        live = tuple(ref for ref in live if used.get(ref.name))
+    needed = tuple(ref for ref in live if used.get(ref.name))
+    if base == draft.name and needed != live:
+        live = needed
         index, base, base_entries = index_of(draft, replace(state, base=None), live)
     data = draft.data
     stored = await encoded({"session": state.session_id, **labels, **index}, [data], dictionary)

@@ -245,9 +245,10 @@ async def _check(turn: TurnOnDisk, capture: Capture) -> None:
         if entry.kind == APPEND and path.startswith(TRANSCRIPTS) and checked != entry:
             window = turn.state.windows.get(path)
             start, fresh = _first_new(checked, entry, window), capture.draft.fresh.get(path, b"")
-            is_read = len(fresh) == entry.size - start
-            new = fresh if is_read else await turn.workspace.read(path, start, entry.size - start)
-            await _check_transcript(turn.workspace, path, start, new, window)
+            behind = len(fresh) - (entry.size - start)
+            if behind < 0:
+                behind, fresh = 0, await turn.workspace.read(path, start, entry.size - start)
+            await _check_transcript(turn.workspace, path, start, (fresh[:behind], fresh[behind:]), window)
 
 
 def _first_new(old: Entry | None, entry: Entry, window: Window | None) -> int:
@@ -257,14 +258,21 @@ def _first_new(old: Entry | None, entry: Entry, window: Window | None) -> int:
     return window.boundary if window else 0
 
 
-async def _check_transcript(workspace: Workspace, path: str, start: int, content: bytes, window: Window | None) -> None:
-    """New entries build on the last ones before them, so the history is walked only when that is not so."""
-    near = max(start - RECENT_BYTES, window.boundary if window else 0)
-    try:
-        check_chain(path, await workspace.read(path, near, start - near), content)
-    except Corrupt:
-        earlier = [await workspace.read(path, low, high - low) for low, high in spans_of(window, start)]
-        check_chain(path, b"".join(earlier), content)
+async def _check_transcript(
+    workspace: Workspace, path: str, start: int, read: tuple[bytes, bytes], window: Window | None
+) -> None:
+    """New entries build on the last one before them, so more of the history is looked at only when that is not so.
+
+    `read` are the bytes before `start` that are at hand, and the new ones.
+    """
+    near, content = read
+    recent = max(start - RECENT_BYTES, window.boundary if window else 0)
+    for more in ([(recent, start)], spans_of(window, start)):
+        try:
+            return check_chain(path, near, content)
+        except Corrupt:
+            near = b"".join([await workspace.read(path, low, high - low) for low, high in more])
+    return check_chain(path, near, content)
 
 
 async def _seal(turn: TurnOnDisk, capture: Capture, state: TreeState, *, complete: bool) -> TreeState:

@@ -36,24 +36,30 @@ class Deadline:
         """`at` in epoch seconds; None for never."""
         self._clock, self._at = clock, at
 
-    async def passed(self) -> None:
-        """Return when it has come."""
+    def passed(self) -> asyncio.Future[None]:
+        """Done when it has come; for the caller to cancel."""
         if self._at is None:
-            await asyncio.Future()  # never
-        elif (left := self._at - self._clock.now()) > 0:
+            return asyncio.get_running_loop().create_future()  # never
+        return asyncio.ensure_future(self._pass(self._at))
+
+    async def _pass(self, at: float) -> None:
+        if (left := at - self._clock.now()) > 0:
             await self._clock.sleep(left)
 
     async def cut(self, work: Coroutine[Any, Any, T]) -> T | None:
         """What `work` returns, or None when the deadline came first: it is cancelled then, and has ended."""
-        if self._at is not None and self._at <= self._clock.now():  # work that never waits would outrun it
+        if self._at is None:
+            return await work
+        if self._at <= self._clock.now():  # work that never waits would outrun it
             work.close()
             return None
-        working, passing = asyncio.ensure_future(work), asyncio.ensure_future(self.passed())
+        working, passing = asyncio.ensure_future(work), self.passed()
+        both: tuple[asyncio.Future[Any], ...] = (working, passing)
         try:
-            await asyncio.wait({working, passing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             return working.result() if working.done() else None
         finally:
-            for task in (working, passing):
+            for task in both:
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):  # its result or error has been taken above
                     await task

@@ -235,9 +235,9 @@ async def _created(engine: Engine, table: Table, key: str, body: bytes, owner: s
 
 
 @asynccontextmanager
-async def renewed(engine: Engine, lease: Lease) -> AsyncIterator[asyncio.Event]:
-    """Keep the lease renewed for the length of the block; the event is set when it has been lost."""
-    lost = asyncio.Event()
+async def renewed(engine: Engine, lease: Lease) -> AsyncIterator[asyncio.Future[None]]:
+    """Keep the lease renewed for the length of the block; what it yields is done when the lease has been lost."""
+    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     renewing = asyncio.create_task(_renew(engine, lease, lost))
     try:
         yield lost
@@ -248,13 +248,13 @@ async def renewed(engine: Engine, lease: Lease) -> AsyncIterator[asyncio.Event]:
             await renewing
 
 
-async def _renew(engine: Engine, lease: Lease, lost: asyncio.Event) -> None:
+async def _renew(engine: Engine, lease: Lease, lost: asyncio.Future[None]) -> None:
     while True:
         await engine.clock.sleep(lease_renewal(engine.policy.lease_seconds))
         try:
             await lease.renew()
         except LeaseLost:
-            lost.set()
+            lost.set_result(None)
             return
         except Unavailable:
             continue

@@ -25,8 +25,8 @@ class Halt:
     """Whether the operator has stopped the running turn."""
 
     stop: Stop | None = None
-    overdue: asyncio.Event = field(default_factory=asyncio.Event)
-    """The agent was told, and has not stopped within the grace time; or whether it has to cannot be known."""
+    overdue: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """Done when the agent was told, and has not stopped within the grace time; or whether it has to cannot be known."""
     failure: Exception | None = None
 
 
@@ -53,7 +53,7 @@ async def _watch(engine: Engine, stores: TenantStores, root: Path, halt: Halt) -
         halt.failure = AgentFailed("the agent did not stop when the operator stopped it.", fix="Its process was ended.")
     except Exception as error:  # noqa: BLE001 - raised by the turn instead: nobody awaits this task
         halt.failure = error
-    halt.overdue.set()
+    halt.overdue.set_result(None)
 
 
 async def _told(engine: Engine, stores: TenantStores) -> Stop:
