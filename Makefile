@@ -127,6 +127,7 @@ FIGURES  := build/small
 PICTURES := build/small
 RUN_ALL  := --sizes 10 --turns 2 --rounds 1
 RUN_AWS  := $(RUN_ALL)
+RUN_LONG := $(RUN_ALL)
 RATES    := --workers 1 2 --turns 5
 STARTS   := --rounds 1
 AGENT    := --megabytes 0.1 --rounds 1
@@ -136,18 +137,21 @@ else
 FIGURES  := build
 PICTURES := docs/benchmarks
 RUN_AWS  := --turns 6 --rounds 2
+RUN_LONG := --sizes 50000 --turns 4 --rounds 1
 endif
 
 bench: $(READY) $(BENCH)/.ready $(SERVERS)/.ready  ## Measure requests, bytes and time beside the peers; SMALL=1: try every part
 	@mkdir -p $(FIGURES)
 	$(BIN)/python -m bench run --on embedded redis postgres $(RUN_ALL) --json $(FIGURES)/bench.json
 	$(BIN)/python -m bench run --on aws $(RUN_AWS) --json $(FIGURES)/bench-aws.json
+	$(BIN)/python -m bench run --on aws --only outlive-aws --only outlive-aws-compacted $(RUN_LONG) --json $(FIGURES)/bench-aws-long.json
 	$(BIN)/python -m bench plot $(FIGURES)/bench.json $(FIGURES)/bench-aws.json --folder $(PICTURES)
 	$(BIN)/python -m bench throughput --on embedded postgres aws $(RATES) --json $(FIGURES)/bench-throughput.json --flames $(PICTURES)/flames.svg
 	$(BIN)/python -m bench startup $(STARTS) --json $(FIGURES)/bench-startup.json
 	$(BIN)/python -m bench agent $(AGENT) --json $(FIGURES)/bench-agent.json
 	$(BIN)/python -m bench delivery $(DELIVERY) --json $(FIGURES)/bench-delivery.json
 	$(BIN)/python -m bench console $(CONSOLE) --json $(FIGURES)/bench-console.json
+	$(BIN)/python -m bench bars $(FIGURES)/bench.json $(FIGURES)/bench-aws.json $(FIGURES)/bench-aws-long.json $(FIGURES)/bench-agent.json
 
 $(BENCH)/.ready: bench/requirements/peers.txt
 	$(PYTHON) -m venv $(BENCH)

@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "throughput": _throughput,
             "startup": _startup,
             "plot": _plot,
+            "bars": _bars,
         }
         return asyncio.run(works[options.command](options))
     except BenchError as error:
@@ -148,6 +149,15 @@ async def _plot(options: argparse.Namespace) -> int:
     return 0
 
 
+async def _bars(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.bars import table
+
+    Console(width=TABLE_WIDTH).print(table([json.loads(path.read_text()) for path in options.files]))
+    return 0
+
+
 def _write(path: Path | None, rows: list[dict[str, object]]) -> None:
     if path:
         about = {"date": datetime.now(UTC).strftime("%Y-%m-%d"), "load": os.getloadavg()[0]}
@@ -196,6 +206,8 @@ def _parser() -> argparse.ArgumentParser:
     plot = commands.add_parser("plot", help="draw the figures of `run --json` as SVG")
     plot.add_argument("files", type=Path, nargs="+", metavar="JSON")
     plot.add_argument("--folder", type=Path, default=ROOT / "docs/benchmarks", help="where the pictures go")
+    bars = commands.add_parser("bars", help="the figures of `run --json` and `agent --json` beside what was aimed at")
+    bars.add_argument("files", type=Path, nargs="+", metavar="JSON")
     for each in (run, rates):
         each.add_argument("--peers-python", type=Path, default=ROOT / ".venv-bench/bin/python", metavar="PATH")
     return parser
