@@ -13,7 +13,8 @@ from statistics import median
 import pytest
 import pytest_asyncio
 
-from outlive.aws.table import DynamoTable, _item
+from outlive.aws.items import item_of
+from outlive.aws.table import DynamoTable
 from outlive.flows.engine import Engine
 from outlive.flows.turn.find_session import find_mapping
 from outlive.objects.objects import UrlObjects
@@ -46,7 +47,7 @@ async def on_aws(world: World, name: str, wire: Wire) -> Engine:
     url = make_table(name, "pk", "sk")
     dynamodb, s3 = client(local_aws(), "dynamodb"), client(local_aws(), "s3")
     for row in world.server.rows.values():
-        dynamodb.put_item(TableName=name, Item=_item(row))
+        dynamodb.put_item(TableName=name, Item=item_of(row))
     s3.create_bucket(Bucket=name)
     for key, (data, _) in world.server.blobs.items():
         s3.put_object(Bucket=name, Key=key, Body=data)
