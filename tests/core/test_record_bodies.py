@@ -22,19 +22,19 @@ OLD = bytes.fromhex("4f4c523158a4800af4a84b4c1a85a370148ec251484f08005e611553")
 """A stored body of before: 700 times `ab`."""
 
 
-def full_head(messages: int) -> Head:
-    """A head as it looks after so many messages, whose ids and packs are as random as real ones."""
-    random = Random(messages)
+def full_head(turns: int) -> Head:
+    """A head as it looks after so many turns, whose message ids and packs are as random as real ones."""
+    random = Random(turns)
     packs = tuple(
         PackRef(pack_name(number, number, 1), 40_000 + number, random.randbytes(8).hex(), 90_000)
-        for number in range(min(messages, 4))
+        for number in range(min(turns, 4))
     )
     answered = tuple(
         Answered(message_digest(str(number)), number, 1500 * number + random.randrange(9), 1_750_000_000 + 251 * number)
-        for number in range(messages)
+        for number in range(turns)
     )[-ANSWERED_WINDOW:]
     head = Head(SessionId(random.randbytes(16).hex()), "acme:console:ada:default", 1_750_000_000.25, 1_760_000_000.5)
-    return replace(head, version=messages, packs=packs, answered=answered, agent_session_id=random.randbytes(16).hex())
+    return replace(head, version=turns, packs=packs, answered=answered, agent_session_id=random.randbytes(16).hex())
 
 
 @given(st.binary() | st.binary().map(lambda data: (data + b"x") * PACK_FROM) | st.binary().map(MARK.__add__))
@@ -43,10 +43,10 @@ def test_what_is_packed_is_unpacked(body: bytes) -> None:
     assert unpack(pack(body), "r") == body
 
 
-@pytest.mark.parametrize(("messages", "most"), [(1, 400), (40, 860), (64, 1250), (5000, 1300)])
-def test_a_head_shrinks(messages: int, most: int) -> None:
-    """A head of up to 40 messages fits into one write unit with its keys and numbers, any other one into two."""
-    assert len(pack(encode_head(full_head(messages)))) <= most
+@pytest.mark.parametrize(("turns", "most"), [(1, 400), (40, 860), (64, 1250), (5000, 1300)])
+def test_a_head_shrinks(turns: int, most: int) -> None:
+    """A head of up to 40 turns fits into one write unit with its keys and numbers, any other one into two."""
+    assert len(pack(encode_head(full_head(turns)))) <= most
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * (PACK_FROM - 1), Random(1).randbytes(4000)])
