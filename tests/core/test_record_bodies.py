@@ -45,7 +45,7 @@ def test_what_is_packed_is_unpacked(body: bytes) -> None:
 
 @pytest.mark.parametrize(("turns", "most"), [(1, 400), (40, 860), (64, 1250), (5000, 1300)])
 def test_a_head_shrinks(turns: int, most: int) -> None:
-    """A head of up to 40 turns fits into one write unit with its keys and numbers, any other one into two."""
+    """A head of 40 turns leaves room in one write unit for its keys and numbers, and any other one in two."""
     assert len(pack(encode_head(full_head(turns)))) <= most
 
 

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TypeVar
 
-from outlive.core.record_bodies import pack
 from outlive.protocols import Objects, Queue, Row, Table
 from outlive.testing.wrappers import wrap
 
@@ -139,10 +138,6 @@ def _parts_of(kind: type) -> tuple[str, ...]:
 def _units(name: str, arguments: tuple[object, ...], result: object) -> int:
     if name not in ("table.write", "table.acquire", "table.delete"):
         return 0
-    body = (
-        len(pack(result.body))
-        if isinstance(result, Row)
-        else sum(len(pack(a)) for a in arguments if isinstance(a, bytes))
-    )
+    body = len(result.body) if isinstance(result, Row) else _weight(arguments)
     size = len(str(arguments[0])) + body + RECORD_OVERHEAD
     return -(-size // UNIT_BYTES)
