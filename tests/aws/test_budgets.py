@@ -13,7 +13,8 @@ from statistics import median
 import pytest
 import pytest_asyncio
 
-from outlive.aws.table import DynamoTable, _item
+from outlive.aws.items import item_of
+from outlive.aws.table import DynamoTable
 from outlive.flows.engine import Engine
 from outlive.flows.turn.find_session import find_mapping
 from outlive.objects.objects import UrlObjects
@@ -46,7 +47,7 @@ async def on_aws(world: World, name: str, wire: Wire) -> Engine:
     url = make_table(name, "pk", "sk")
     dynamodb, s3 = client(local_aws(), "dynamodb"), client(local_aws(), "s3")
     for row in world.server.rows.values():
-        dynamodb.put_item(TableName=name, Item=_item(row))
+        dynamodb.put_item(TableName=name, Item=item_of(row))
     s3.create_bucket(Bucket=name)
     for key, (data, _) in world.server.blobs.items():
         s3.put_object(Bucket=name, Key=key, Body=data)
@@ -87,7 +88,7 @@ async def test_a_turn_keeps_its_budget_on_the_wire(tmp_path: Path, name: str, wi
     await engine.table.close()
     print(f"{told}| {wire.kinds.total()} | {wire.sent / 1000:.1f} | {wire.received / 1000:.1f} |")
     assert dict(wire.kinds) == {"GetItem": 1, "UpdateItem": 3, "PUT": 1}
-    assert (wire.sent < 24_000, wire.received < 16_000) == (True, True), (wire.sent, wire.received)
+    assert (wire.sent < 20_000, wire.received < 9_000) == (True, True), (wire.sent, wire.received)
     assert {kind: count for kind, count in cold.items() if kind != "GET"} == {"GetItem": 1, "UpdateItem": 3, "PUT": 1}
     assert cold["GET"] <= 4
     assert cold_bytes < 16_000 + 1_500 * messages

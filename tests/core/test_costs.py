@@ -32,7 +32,7 @@ def test_the_shipped_prices_are_complete() -> None:
 
 @pytest.mark.parametrize(
     ("use", "usd"),
-    [(Use(100), 1.68), (Use(100, memory_gb=1), 0.87), (Use(100, puts=60), 1.93), (Use(100, seconds=300), 8.08)],
+    [(Use(100), 1.68), (Use(100, memory_gb=1), 0.88), (Use(100, puts=60), 1.93), (Use(100, seconds=300), 8.08)],
 )
 def test_1000_turns_cost_what_the_formula_says(use: Use, usd: float) -> None:
     """A thousand one-minute turns at 2 GB cost $1.68; memory, time and object writes count as they should."""

@@ -101,6 +101,13 @@ async def test_the_largest_body_leaves_room_for_the_seal(table: EncryptedTable) 
     assert [len(row.body) for row in await table.scan("acme/")] == [MAX_BODY]
 
 
+async def test_a_large_body_is_packed_before_it_is_sealed(table: EncryptedTable, server: MemoryServer) -> None:
+    """What lies there is a tenth of a body that repeats itself, and comes back whole."""
+    await table.write("acme/a", b"word " * 900, expected=Absent(), lease=Free(), expires_at=None)
+    assert len(server.rows["acme/a"].body) < 450
+    assert [row.body for row in await table.scan("acme/")] == [b"word " * 900]
+
+
 class Closed(KeyRing):
     """A ring whose table is down."""
 

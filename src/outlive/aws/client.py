@@ -20,6 +20,9 @@ READ_SECONDS = 10.0
 ATTEMPTS = 4
 """Of the client itself, with adaptive pauses, for throttling and lost connections."""
 
+NAME = "outlive"
+"""What requests say they come from, botocore's own name and version behind it; its usual words are 165 bytes more."""
+
 FIXES = {
     "ResourceNotFoundException": "Create the table, or correct its name and region.",
     "AWS.SimpleQueueService.NonExistentQueue": "Create the queue, or correct its name and region.",
@@ -75,6 +78,7 @@ async def open_client(
         read_timeout=read_seconds,
         retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
         http_session_cls=SharedTrust,
+        user_agent=NAME,
     )
     region = place.region or os.environ.get("AWS_REGION")  # botocore itself reads AWS_DEFAULT_REGION only
     given = {} if keys is None else _as_arguments(keys)

@@ -1,13 +1,7 @@
-"""A table on DynamoDB: one item per record, single-item conditional writes, strongly consistent reads.
-
-Layout: `pk` is the key up to its first slash (the tenant), `sk` the rest with the slash, or `meta` for a key without
-one; `version`, `fence`, `owner`, `until`, `expires_at` and `body` as in `Row`; `ttl` a while behind `expires_at`, for
-DynamoDB's own clean-up, which nothing relies on.
-"""
+"""A table on DynamoDB: one item per record, single-item conditional writes, strongly consistent reads."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, assert_never
@@ -15,16 +9,13 @@ from typing import Any, assert_never
 from botocore.exceptions import ClientError
 
 from outlive.aws.client import Place, TemporaryKeys, code_of, open_client, parse_place, translated
+from outlive.aws.items import Item, item_key, item_of, listed_row, number, row_of, ttl
 from outlive.core.limits import check_body, check_lease, check_limit, check_table_key, check_text, created_lease
+from outlive.core.record_bodies import pack
 from outlive.errors import AlreadyExists, NotFound, VersionConflict
 from outlive.protocols import Absent, At, Expected, Free, Hold, Keep, LeaseChange, Raise, Row
 
-META = "meta"
-TTL_MARGIN = 2 * 86400
-"""Seconds between a record's end and its removal by the service: clocks differ, and the reader decides."""
 PAGE = 500
-
-Item = dict[str, dict[str, Any]]
 
 NAMES = {"#version": "version", "#fence": "fence", "#owner": "owner", "#until": "until", "#ttl": "ttl"}
 """Reserved words of DynamoDB among them, so all go by an alias."""
@@ -57,10 +48,8 @@ class DynamoTable:
     async def read(self, key: str) -> Row | None:
         check_table_key(key)
         async with translated(self._what):
-            found = await self._client.get_item(
-                TableName=self._name, Key=_item_key(key), ConsistentRead=self._is_strict
-            )
-        return _row(found["Item"]) if "Item" in found else None
+            found = await self._client.get_item(TableName=self._name, Key=item_key(key), ConsistentRead=self._is_strict)
+        return row_of(found["Item"]) if "Item" in found else None
 
     async def write(
         self, key: str, body: bytes, *, expected: Expected, lease: LeaseChange, expires_at: float | None
@@ -79,12 +68,12 @@ class DynamoTable:
     async def acquire(self, key: str, owner: str, *, now: float, until: float) -> Row | None:
         check_table_key(key)
         check_text("lease owner", owner)
-        values = {":owner": {"S": owner}, ":now": _number(now), ":until": _number(until), ":one": _number(1)}
+        values = {":owner": {"S": owner}, ":now": number(now), ":until": number(until), ":one": number(1)}
         async with translated(self._what):
             try:
                 changed = await self._client.update_item(
                     TableName=self._name,
-                    Key=_item_key(key),
+                    Key=item_key(key),
                     UpdateExpression=TAKE,
                     ConditionExpression=FREE_OR_OURS,
                     ExpressionAttributeNames={name: NAMES[name] for name in ("#version", "#fence", "#owner", "#until")},
@@ -98,7 +87,7 @@ class DynamoTable:
                 if not error.response.get("Item"):
                     raise NotFound(f"There is no record {key!r}.") from error
                 return None
-        return _row(changed["Attributes"])
+        return row_of(changed["Attributes"])
 
     async def delete(self, key: str, *, expected: At) -> None:
         check_table_key(key)
@@ -106,7 +95,7 @@ class DynamoTable:
             try:
                 await self._client.delete_item(
                     TableName=self._name,
-                    Key=_item_key(key),
+                    Key=item_key(key),
                     ConditionExpression=MATCHES,
                     ExpressionAttributeNames={name: NAMES[name] for name in ("#version", "#fence")},
                     ExpressionAttributeValues=_expected(expected),
@@ -123,12 +112,12 @@ class DynamoTable:
             return await self._scan_all(prefix, after, limit)
         tenant, _, rest = prefix.partition("/")
         rows: list[Row] = []
-        start: Item | None = _item_key(after) if after.startswith(prefix) else None
+        start: Item | None = item_key(after) if after.startswith(prefix) else None
         if start is None and after > prefix:  # behind everything with this prefix
             return []
         while len(rows) < limit:
             page = await self._page("query", start, limit - len(rows), tenant=tenant, rest="/" + rest)
-            rows += map(_row, page["Items"])
+            rows += map(listed_row, page["Items"])
             start = page.get("LastEvaluatedKey")
             if start is None:
                 break
@@ -147,7 +136,7 @@ class DynamoTable:
         async with translated(self._what):
             try:
                 await self._client.put_item(
-                    TableName=self._name, Item=_item(row), ConditionExpression="attribute_not_exists(pk)"
+                    TableName=self._name, Item=item_of(row), ConditionExpression="attribute_not_exists(pk)"
                 )
             except ClientError as error:
                 if _is_refused(error):
@@ -156,46 +145,27 @@ class DynamoTable:
         return row
 
     async def _update(self, key: str, body: bytes, expected: At, lease: LeaseChange, expires_at: float | None) -> Row:
-        sets, removes, values = ["body = :body", "#version = #version + :one"], [], _expected(expected)
-        names = {name: NAMES[name] for name in ("#version", "#fence", "#ttl")}
-        values |= {":body": {"B": body}, ":one": _number(1)}
-        if expires_at is None:
-            removes += ["expires_at", "#ttl"]
-        else:
-            sets += ["expires_at = :expires", "#ttl = :ttl"]
-            values |= {":expires": _number(expires_at), ":ttl": _ttl(expires_at)}
-        if not isinstance(lease, Keep):
-            names |= {"#owner": "owner", "#until": "until"}
-            fence, owner, until = _changed_lease(lease, expected.fence)
-            sets += ["#fence = :raised", "#until = :until"]
-            values |= {":raised": _number(fence), ":until": _number(until)}
-            if owner is None:
-                removes.append("#owner")
-            else:
-                sets.append("#owner = :owner")
-                values[":owner"] = {"S": owner}
-        expression = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
+        """The record is sent back only where its lease is not known here."""
+        asked = _changes(body, expected, lease, expires_at)
+        if isinstance(lease, Keep):
+            asked["ReturnValues"] = "ALL_NEW"
         async with translated(self._what):
             try:
                 changed = await self._client.update_item(
-                    TableName=self._name,
-                    Key=_item_key(key),
-                    UpdateExpression=expression,
-                    ConditionExpression=MATCHES,
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=values,
-                    ReturnValues="ALL_NEW",
+                    TableName=self._name, Key=item_key(key), ConditionExpression=MATCHES, **asked
                 )
             except ClientError as error:
                 raise _moved_on(key, expected, error) from error
-        return _row(changed["Attributes"])
+        if isinstance(lease, Keep):
+            return row_of(changed["Attributes"])
+        return Row(key, body, expected.version + 1, *_changed_lease(lease, expected.fence), expires_at)
 
     async def _scan_all(self, prefix: str, after: str, limit: int) -> Sequence[Row]:
         rows: list[Row] = []
         start: Item | None = None
         while True:
             page = await self._page("scan", start, PAGE)
-            rows += (row for row in map(_row, page["Items"]) if row.key.startswith(prefix) and row.key > after)
+            rows += (row for row in map(listed_row, page["Items"]) if row.key.startswith(prefix) and row.key > after)
             start = page.get("LastEvaluatedKey")
             if start is None:
                 return sorted(rows, key=lambda row: row.key)[:limit]
@@ -214,6 +184,33 @@ class DynamoTable:
         async with translated(self._what):
             page: Mapping[str, Any] = await getattr(self._client, how)(**asked)
         return page
+
+
+def _changes(body: bytes, expected: At, lease: LeaseChange, expires_at: float | None) -> dict[str, Any]:
+    sets, removes, values = ["body = :body", "#version = #version + :one"], [], _expected(expected)
+    names = {name: NAMES[name] for name in ("#version", "#fence", "#ttl")}
+    values |= {":body": {"B": pack(body)}, ":one": number(1)}
+    if expires_at is None:
+        removes += ["expires_at", "#ttl"]
+    else:
+        sets += ["expires_at = :expires", "#ttl = :ttl"]
+        values |= {":expires": number(expires_at), ":ttl": ttl(expires_at)}
+    if not isinstance(lease, Keep):
+        names |= {"#owner": "owner", "#until": "until"}
+        fence, owner, until = _changed_lease(lease, expected.fence)
+        sets += ["#fence = :raised", "#until = :until"]
+        values |= {":raised": number(fence), ":until": number(until)}
+        if owner is None:
+            removes.append("#owner")
+        else:
+            sets.append("#owner = :owner")
+            values[":owner"] = {"S": owner}
+    expression = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removes)}" if removes else "")
+    return {
+        "UpdateExpression": expression,
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
+    }
 
 
 def _changed_lease(lease: Free | Hold | Raise, fence: int) -> tuple[int, str | None, float]:
@@ -240,45 +237,4 @@ def _moved_on(key: str, expected: At, error: ClientError) -> Exception:
 
 
 def _expected(expected: At) -> Item:
-    return {":version": _number(expected.version), ":fence": _number(expected.fence)}
-
-
-def _number(value: float) -> dict[str, str]:
-    return {"N": repr(value)}
-
-
-def _ttl(expires_at: float) -> dict[str, str]:
-    return _number(math.ceil(expires_at) + TTL_MARGIN)
-
-
-def _item_key(key: str) -> Item:
-    tenant, slash, rest = key.partition("/")
-    return {"pk": {"S": tenant}, "sk": {"S": slash + rest if slash else META}}
-
-
-def _item(row: Row) -> Item:
-    item = _item_key(row.key) | {
-        "version": _number(row.version),
-        "fence": _number(row.fence),
-        "until": _number(row.until),
-        "body": {"B": row.body},
-    }
-    if row.owner is not None:
-        item["owner"] = {"S": row.owner}
-    if row.expires_at is not None:
-        item |= {"expires_at": _number(row.expires_at), "ttl": _ttl(row.expires_at)}
-    return item
-
-
-def _row(item: Item) -> Row:
-    rest = item["sk"]["S"]
-    expires_at = item.get("expires_at")
-    return Row(
-        key=item["pk"]["S"] + ("" if rest == META else rest),
-        body=item["body"]["B"],
-        version=int(item["version"]["N"]),
-        fence=int(item["fence"]["N"]),
-        owner=item["owner"]["S"] if "owner" in item else None,
-        until=float(item["until"]["N"]),
-        expires_at=None if expires_at is None else float(expires_at["N"]),
-    )
+    return {":version": number(expected.version), ":fence": number(expected.fence)}

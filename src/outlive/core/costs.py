@@ -66,7 +66,8 @@ class Use:
     isolation: str = "shared"
     puts: float = 10.0
     gets: float = 2.0
-    write_units: float = 6.0
+    write_units: float = 16.0
+    """Two for each conditional write of a long session: three of the turn, and a renewal every ten seconds."""
     read_units: float = 6.0
     queue_calls: float = 5.2
     log_kb: float = 20.0

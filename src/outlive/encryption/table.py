@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from outlive.core.limits import BODY_BYTES, check_table_key
+from outlive.core.record_bodies import pack, unpack
 from outlive.core.tenant_keys import SHARED, owner_of
 from outlive.encryption.key_ring import KeyRing
 from outlive.encryption.objects import not_sealed
@@ -17,7 +18,10 @@ MAX_BODY = BODY_BYTES - OVERHEAD
 
 
 class EncryptedTable:
-    """Implements `protocols.Table` over any other. Keys of records stay in the clear: they are what is looked up by."""
+    """Implements `protocols.Table` over any other. Keys of records stay in the clear: they are what is looked up by.
+
+    Bodies are packed before they are sealed: ciphertext does not shrink.
+    """
 
     def __init__(self, table: Table, ring: KeyRing, *, reads_plain: bool = False) -> None:
         """`reads_plain`: what was stored before encryption was switched on is still read."""
@@ -34,7 +38,7 @@ class EncryptedTable:
         if len(body) > MAX_BODY:
             message = f"The record {key!r} would have {len(body)} bytes; {MAX_BODY} is the limit when it is encrypted."
             raise TooLarge(message, fix="Keep large values in the object store.")
-        sealed = seal(await self._ring.for_writing(owner_of(key)), body, key)
+        sealed = seal(await self._ring.for_writing(owner_of(key)), pack(body), key)
         row = await self._table.write(key, sealed, expected=expected, lease=lease, expires_at=expires_at)
         return replace(row, body=bytes(body))
 
@@ -75,4 +79,4 @@ class EncryptedTable:
         if listed and await self._ring.is_destroyed(owner, key_id):
             return row
         secret = await self._ring.for_reading(owner, key_id, f"record {row.key}")
-        return replace(row, body=unseal(secret, row.body, row.key))
+        return replace(row, body=unpack(unseal(secret, row.body, row.key), row.key))

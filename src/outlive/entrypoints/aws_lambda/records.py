@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
+from outlive.core.record_bodies import unpack
 from outlive.entrypoints.aws_lambda.calling import Caller, needed
 from outlive.errors import Unavailable
 
@@ -22,7 +23,7 @@ class Records:
         self._caller = Caller(env, "dynamodb")
 
     def read(self, tenant: str, key: str) -> Mapping[str, Any] | None:
-        """The record below the tenant, strongly consistent; None when there is none. Layout: `outlive.aws.table`."""
+        """The record below the tenant, strongly consistent; None when there is none. Layout: `outlive.aws.items`."""
         asked = {
             "TableName": self._table,
             "Key": {"pk": {"S": tenant}, "sk": {"S": f"/{key}"}},
@@ -34,5 +35,7 @@ class Records:
             said = answer.body[:300].decode(errors="replace")
             raise Unavailable(f"The table refused the read ({answer.status}): {said}")
         item = json.loads(answer.body).get("Item")
-        found: Mapping[str, Any] | None = json.loads(b64decode(item["body"]["B"])) if item else None
+        if item is None:
+            return None
+        found: Mapping[str, Any] = json.loads(unpack(b64decode(item["body"]["B"]), f"{tenant}/{key}"))
         return found

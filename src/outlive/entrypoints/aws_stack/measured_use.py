@@ -15,8 +15,8 @@ from outlive.entrypoints.aws_stack.stack import Part, parts
 from outlive.errors import Invalid, NotFound
 
 DAY = 86_400
-HEAD_UNITS = 3
-"""Write units of a conditional write: a head has 2 to 3 KB, and a unit is one."""
+HEAD_UNITS = 2
+"""Write units of a conditional write: a head of a long session has 1.2 KB as it lies there, and a unit is one."""
 WRITES = ("dynamodb.UpdateItem", "dynamodb.PutItem", "dynamodb.DeleteItem")
 READS = ("dynamodb.GetItem", "dynamodb.Query")
 
