@@ -284,6 +284,18 @@ def test_the_case_of_a_variable_does_not_matter(monkeypatch: pytest.MonkeyPatch)
     assert load_settings().lease_seconds == 31
 
 
+def test_an_unknown_variable_in_small_letters_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable in small letters that is no setting, or that has a variable of its own, is refused and named."""
+    for variable, nearest in (
+        ("outlive_tennant", "OUTLIVE_TENANT"),
+        ("outlive_anthropic_api_key", "ANTHROPIC_API_KEY"),
+    ):
+        monkeypatch.setenv(variable, "x")
+        with pytest.raises(Invalid, match=rf"{variable} is not a setting\. Did you mean {nearest}\?"):
+            load_settings()
+        monkeypatch.delenv(variable)
+
+
 def test_a_setting_with_a_variable_of_its_own_is_given_by_its_name_too() -> None:
     """What a caller gives by the field's name is what the field holds, whatever its variable is called."""
     token = Settings.model_validate({"TELEGRAM_BOT_TOKEN": "one"}).telegram_bot_token

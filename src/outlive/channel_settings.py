@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings
 
-from outlive.variables import FromVariables
 
-
-class ChannelSettings(FromVariables):
+class ChannelSettings(BaseSettings):
     """Who may talk to the agent through which service, and with which secrets; see `settings.Settings`."""
 
     telegram_bot_token: SecretStr | None = Field(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
+from pydantic_settings import BaseSettings
 
-from outlive.variables import FromVariables
 
-
-class RegionSettings(FromVariables):
+class RegionSettings(BaseSettings):
     """Which region this process is in, and where the other one is; see `settings.Settings`."""
 
     region: str = Field("local", description="Region of this process; written into the heads it makes.")

@@ -8,17 +8,18 @@ import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from outlive.channel_settings import ChannelSettings
 from outlive.errors import Invalid
 from outlive.region_settings import RegionSettings
 from outlive.telemetry_settings import TelemetrySettings
-from outlive.variables import PREFIX
 
+PREFIX = "OUTLIVE_"
 FILE_VARIABLE = "OUTLIVE_CONFIG"
 JSON_VARIABLE = "OUTLIVE_JSON"
 COMMAND_PREFIX = "OUTLIVE_CLI_"
@@ -36,6 +37,16 @@ def default_data() -> Path:
 
 class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     """Everything that can be chosen. Each field is read from `OUTLIVE_<NAME>` or from `outlive.toml`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        populate_by_name=True,
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
 
     data: Path = Field(default_factory=default_data, description="Folder of the embedded table, queue and objects.")
     table: str = Field("", description="Table URL, `postgresql://…` say; empty: `sqlite:///<data>/outlive.db`.")
@@ -69,7 +80,7 @@ class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     model: str = Field(
         "", description="Model name; `scripted` for the built-in scripted model; empty: the agent's own."
     )
-    models: tuple[str, ...] = Field(
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Models that a session may choose with `/model`, with commas between; empty: none."
     )
     profile: str = Field("default", description="Agent profile of new sessions.")
@@ -161,11 +172,11 @@ class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
     sandbox_paths: str = Field(
         "", description="Further files and folders the bubblewrap sandbox shows, read-only, separated by `:`."
     )
-    approve: tuple[str, ...] = Field(
+    approve: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Tool calls that a person has to allow: permission rules, separated by commas."
     )
     approval_seconds: float = Field(1800.0, gt=0, le=2_160_000, description="How long such a call waits for a person.")
-    approvers: tuple[str, ...] = Field(
+    approvers: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Senders who may allow every call, beside the one whose message led to it."
     )
     warm_processes: int = Field(4, ge=0, le=1000, description="Agent processes kept alive between turns; 0: none.")
@@ -211,6 +222,18 @@ class Settings(ChannelSettings, RegionSettings, TelemetrySettings):
         pattern=r"^(arn:[a-z-]+:iam::\d{12}:role/.+)?$",
         description="AWS role taken before records of a tenant are touched, narrowed to that tenant; empty: none.",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic's names
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the caller gives, above the environment, and nothing else; pydantic-settings asks for this."""
+        return init_settings, env_settings
 
     @field_validator("data", "workspaces", "profiles")
     @classmethod
@@ -341,8 +364,9 @@ def _file_values() -> dict[str, Any]:
 
 def _refuse_unknown_variables() -> None:
     for name in os.environ:
-        if name.startswith(PREFIX) and not name.startswith(COMMAND_PREFIX) and name not in KNOWN:
-            nearest = _nearest(name, sorted(KNOWN))
+        variable = name.upper()
+        if variable.startswith(PREFIX) and not variable.startswith(COMMAND_PREFIX) and variable not in KNOWN:
+            nearest = _nearest(variable, sorted(KNOWN))
             raise Invalid(f"{name} is not a setting.{nearest}", fix="See docs/reference/settings.md.")
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import Field
+from pydantic_settings import BaseSettings
 
-from outlive.variables import FromVariables
 
-
-class TelemetrySettings(FromVariables):
+class TelemetrySettings(BaseSettings):
     """What a process tells of itself, and where; see `settings.Settings` and docs/how-to/telemetry.md."""
 
     log_format: Literal["off", "console", "json"] = Field(

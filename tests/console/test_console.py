@@ -57,18 +57,36 @@ def say(page, text: str) -> None:
 
 
 def test_signing_in_and_out(browser, served) -> None:
-    """A wrong key is refused in words, a right one shows the sessions, and signing out ends that."""
+    """The form is there unasked and without complaint; a wrong key is refused, a right one counts until signing out."""
     with opened(browser, served.url) as window:
-        page = window.page
+        page, asked = window.page, []
+        page.on("request", lambda request: "/v1/" in request.url and asked.append(request.url))
         page.goto(served.url)
+        expect(page.get_by_label("API key")).to_be_focused()
+        assert (asked, window.complaints) == ([], [])
         page.get_by_label("API key").fill("wrong")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("does not count")
         page.get_by_label("API key").fill(TOKEN)
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
+        page.reload()
+        expect(page.get_by_role("heading", name="Sessions")).to_be_visible()
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_label("API key")).to_be_visible()
+
+
+def test_a_sign_in_that_has_ended_is_asked_for_once(browser, served) -> None:
+    """A browser whose sign-in the server has forgotten is shown the form, and does not ask again on the next visit."""
+    with opened(browser, served.url) as window:
+        window.sign_in()
+        window.page.context.clear_cookies(name="outlive")
+        window.open("sessions")
+        expect(window.page.get_by_label("API key")).to_be_visible()
+        window.complaints.clear()
+        window.page.reload()
+        expect(window.page.get_by_label("API key")).to_be_visible()
+        assert window.complaints == []
 
 
 def test_a_chat_streams_and_is_stopped(window, served) -> None:
@@ -207,6 +225,20 @@ def test_use_is_drawn(window, served) -> None:
     expect(window.page.get_by_role("link", name="api:ada:default")).to_be_visible()
     window.open("sessions/ada/cost")
     expect(window.page.locator(".chart title").first).to_contain_text("of the input cached")
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_a_charts_words_can_be_read(window, width) -> None:
+    """On a phone as on a desk the words at a chart's axes are 12 pixels high, and none is cut off."""
+    window.page.set_viewport_size({"width": width, "height": 800})
+    window.open("sessions/ada/cost")
+    chart = window.page.locator(".chart svg").first
+    expect(chart).to_have_attribute("viewBox", re.compile(rf"^0 0 {round(chart.bounding_box()['width'])} "))
+    whole, words = chart.bounding_box(), [text.bounding_box() for text in chart.locator("text").all()]
+    assert min(word["height"] for word in words) >= 12
+    assert whole["x"] <= min(word["x"] for word in words)
+    assert max(word["x"] + word["width"] for word in words) <= whole["x"] + whole["width"]
+    window.page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def test_schedules_are_made_and_removed(window, served) -> None:

@@ -46,6 +46,13 @@ def test_the_session_is_the_one_named(outlive: Outlive) -> None:
     assert "Message 2: here" in outlive("chat", "--session", "ada:work", stdin="here\n").out
 
 
+def test_a_session_of_the_same_name_elsewhere_is_told(outlive: Outlive) -> None:
+    """Where `--session ada` begins a session, that of the HTTP API's `ada` is named on stderr; later it is not."""
+    outlive.say("x", key="api:ada:default")
+    assert "To go on with api:ada:default" in outlive("chat", "--session", "ada", stdin="hello\n").err
+    assert "api:ada" not in outlive("chat", "--session", "ada", stdin="").err
+
+
 def test_a_tool_is_one_line(outlive: Outlive) -> None:
     """A tool call shows as one line on stderr, and the agent's words around it stay apart on stdout."""
     done = outlive("chat", stdin="write a.txt: x\n")

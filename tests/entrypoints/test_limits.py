@@ -128,6 +128,17 @@ def test_the_bill_by_day_has_the_same_total(counting: Outlive) -> None:
     assert totals[0] == totals[1]
 
 
+def test_the_bill_of_one_session(outlive: Outlive) -> None:
+    """By key or by id it is that session's line alone, its days add up to it, and one without turns has none."""
+    outlive.say("one", "two")
+    outlive("sessions", "new", "bob")
+    (line,) = outlive.ok("usage", "ada")["lines"]
+    (day,) = outlive.ok("usage", line["session_id"], "--by", "day")["lines"]
+    assert (line["name"], line["turns"], line["usd"]) == ("local:console:ada:default", 2, 0.002)
+    assert (day["turns"], day["usd"], day["counted_usd"]) == (2, 0.002, None)
+    assert outlive("usage", "bob").err == "Nothing has been used.\n"
+
+
 def test_a_damaged_session_is_named_on_the_bill(outlive: Outlive) -> None:
     """A session whose head cannot be read is said to be missing from the sum."""
     outlive.say("one")

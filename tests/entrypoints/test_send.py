@@ -46,6 +46,23 @@ def test_the_tenant_comes_from_the_key_or_the_option(outlive: Outlive) -> None:
     assert keys == ["local:console:ada:default", "acme:console:ada:default", "b:console:ada:t"]
 
 
+def test_a_new_session_beside_one_of_another_channel_is_told(outlive: Outlive) -> None:
+    """A short key that begins a session names the same chat's on another channel, until it has one itself."""
+    outlive.say("x", key="api:ada:default")
+    assert outlive.ok("send", "ada", "hello")["elsewhere"] == "api:ada:default"
+    hint = "local:console:ada:default is a new session. To go on with api:ada:default,"
+    assert hint in outlive("send", "ada", "hello").err
+    outlive("worker", "--once")
+    assert outlive.ok("send", "ada", "hello")["elsewhere"] == ""
+
+
+@pytest.mark.parametrize("key", ["console:ada:default", "ada:work", "bob"])
+def test_what_was_meant_or_is_nowhere_else_gets_no_hint(outlive: Outlive, key: str) -> None:
+    """A key that names its channel, another thread and another chat begin a session without a word."""
+    outlive.say("x", key="api:ada:default")
+    assert "new session" not in outlive("send", key, "hello").err
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [

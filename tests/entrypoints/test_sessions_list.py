@@ -76,3 +76,28 @@ def test_a_damaged_head_is_told_beside_the_others(outlive: Outlive) -> None:
 def test_a_page_without_limit_is_refused(outlive: Outlive) -> None:
     """A limit out of range exits 2 and names the option."""
     assert "--limit" in outlive.refused(2, "sessions", "list", "--limit", "0")["message"]
+
+
+def test_sessions_are_found_by_what_they_are(outlive: Outlive) -> None:
+    """Text, channel, chat and state choose sessions, all of them together, and nothing that fits is left out."""
+    for key, text in (("ada", "Invoices of May"), ("api:ada:default", "invoices"), ("bob", "weather")):
+        outlive.say(text, key=key)
+    outlive.hold("bob")
+
+    def found(*words: str) -> set[str]:
+        return {line["key"].removeprefix("local:") for line in outlive.ok("sessions", "list", *words)["sessions"]}
+
+    assert found("--text", "INVOICE") == {"console:ada:default", "api:ada:default"}
+    assert found("--user", "ada", "--channel", "api", "--idle") == {"api:ada:default"}
+    assert found("--running", "--not-waiting") == {"console:bob:default"}
+    assert found("--waiting") == set()
+
+
+def test_a_search_goes_on_with_what_was_asked(outlive: Outlive) -> None:
+    """The command for the next page repeats the search; a search without a hit says so."""
+    outlive.say("two words")
+    assert (
+        "list --text 'two w' --channel console --after "
+        in outlive("sessions", "list", "--text", "two w", "--channel", "console", "--limit", "1").err
+    )
+    assert outlive("sessions", "list", "--text", "nine").err == "There are no such sessions in tenant local.\n"

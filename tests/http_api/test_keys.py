@@ -46,10 +46,11 @@ async def test_wrong_keys(api) -> None:
 
 
 async def test_the_cookie_is_closed_to_pages(api) -> None:
-    """The cookie is HttpOnly and SameSite=Strict, and stands for the key."""
-    cookie = (await signed_in(api)).headers["set-cookie"].lower()
-    assert "httponly" in cookie
+    """The cookie is HttpOnly and SameSite=Strict, and stands for the key; the hint beside it can be read."""
+    cookie, hint = (text.lower() for text in (await signed_in(api)).headers.get_list("set-cookie"))
+    assert ("httponly" in cookie, "httponly" in hint) == (True, False)
     assert "samesite=strict" in cookie
+    assert hint.startswith("outlive-signed-in=1;")
     assert (await api.ok("GET", "/v1/me", headers={}))["role"] == "admin"
 
 

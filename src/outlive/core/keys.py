@@ -96,6 +96,16 @@ def session_key(tenant: str, channel: str, chat_id: str, thread_id: str = DEFAUL
     return key
 
 
+def names_channel(text: str) -> bool:
+    """Whether a session key, as a person writes it, names its channel."""
+    return text.count(":") > 1
+
+
+def written_key(key: SessionKey) -> str:
+    """A session key as a person of its tenant writes it: `channel:chat:thread`."""
+    return ":".join(quote_part(part) for part in (key.channel, key.chat_id, key.thread_id))
+
+
 def check_part(field: str, value: str, limit: int = MAX_PART_BYTES) -> None:
     """Refuse an empty, overlong or unprintable name; `Invalid` names `field`."""
     if not value:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from outlive.core.answers import Answer, answer_text
-from outlive.core.keys import SessionKey
+from outlive.core.keys import SessionKey, names_channel
 from outlive.core.messages import Inbound
 from outlive.errors import AgentFailed, Conflict, NotFound, Unavailable
 from outlive.flows.accept_message import accept_message
 from outlive.flows.delivery.find_answer import find_answer, find_dead_letter
 from outlive.flows.sessions.find_tasks import find_task
-from outlive.flows.turn.find_session import find_mapping, find_session
+from outlive.flows.turn.find_session import find_mapping, find_on_other_channel, find_session
 from outlive.wiring import App
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
@@ -33,6 +33,8 @@ class Sent:
     reply: str | None = None
     files: tuple[str, ...] = ()
     """What goes out with it, by paths of the session's tree."""
+    elsewhere: str = ""
+    """Where this begins a session and the key names no channel: that of the same chat on another one, if it has one."""
 
 
 async def send_message(
@@ -48,12 +50,30 @@ async def send_message(
     inbound = Inbound(app.key(key), new_id, text, now, task_id=task_id or "")
     if task_id is not None:
         await _check_task(app, inbound.key, task_id)
+    elsewhere = await session_elsewhere(app, key)
     duplicate = not await accept_message(engine.queue, inbound, engine.clock, engine.telemetry)
-    sent = Sent(inbound.message_id, str(inbound.key), duplicate)
+    sent = Sent(inbound.message_id, str(inbound.key), duplicate, elsewhere=elsewhere)
     if patience is None:
         return sent
     # A repeat may have been answered long ago, so no answer is too old to be looked for.
     return await _answer(app, replace(inbound, sent_at=0.0) if duplicate else inbound, sent, now + patience)
+
+
+async def session_elsewhere(app: App, text: str) -> str:
+    """For a session key that names no channel and has no session: the key of the same chat on another one, or nothing.
+
+    It has to be asked before a message is queued, because a worker may make the session a moment later.
+    """
+    key = app.key(text)
+    stores = app.engine.stores(key.tenant)
+    if names_channel(text) or await find_mapping(app.engine, stores, key):
+        return ""
+    return await find_on_other_channel(app.engine, stores, key)
+
+
+def elsewhere_hint(key: SessionKey | str, elsewhere: str) -> str:
+    """What to tell the person who may have meant that one."""
+    return f"{key} is a new session. To go on with {elsewhere}, which exists, write its key that way."
 
 
 async def _check_task(app: App, key: SessionKey, task_id: str) -> None:

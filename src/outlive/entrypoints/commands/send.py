@@ -56,6 +56,8 @@ def send(
 
 def show_sent(sent: Sent, *, json: bool) -> None:
     """The message's id, or the reply it has."""
+    from outlive.entrypoints.sending import elsewhere_hint
+
     if json:
         print_json(sent)
         return
@@ -65,6 +67,8 @@ def show_sent(sent: Sent, *, json: bool) -> None:
         say(f"message {sent.message_id}, turn {sent.turn}")
     elif not sent.duplicate:
         say("Queued. A worker answers it (`outlive worker`, or `outlive serve`); `--wait` waits for the reply.")
+    if sent.elsewhere:
+        say(elsewhere_hint(sent.session_key, sent.elsewhere))
     print_text(sent.message_id if sent.reply is None else sent.reply)
     for path in sent.files:
         say(f"file {path}")

@@ -19,6 +19,8 @@ from outlive.flows.access.sign_in import sign_in, sign_out
 WRONG_KEYS = 20
 """In a minute, from everybody together: a key cannot be guessed, but trying costs table reads."""
 MINUTE = 60.0
+HINT = "outlive-signed-in"
+"""A cookie that the console's page can read, and that opens nothing: without it, it need not ask who is there."""
 
 open_routes = APIRouter(tags=["sign-in"])
 routes = router("sign-in")
@@ -62,14 +64,15 @@ async def post_sign_in(request: Request, shown_key: Shown) -> Response:
         raise Unauthenticated("the API key does not count: it is wrong, revoked or expired.", fix="Check it.")
     cookie = await sign_in(api.app.beside, *found)
     response = shown(SignedIn(SIGN_IN_TTL))
-    response.set_cookie(
-        COOKIE,
-        cookie,
-        max_age=int(SIGN_IN_TTL),
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
+    for name, value, httponly in ((COOKIE, cookie, True), (HINT, "1", False)):
+        response.set_cookie(
+            name,
+            value,
+            max_age=int(SIGN_IN_TTL),
+            httponly=httponly,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
     return response
 
 
@@ -80,6 +83,7 @@ async def post_sign_out(request: Request, _caller: CallerHere) -> Response:
     await sign_out(api.app.beside, request.cookies.get(COOKIE, ""))
     response = shown(SignedIn(0.0))
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(HINT, samesite="strict")
     return response
 
 

@@ -17,6 +17,7 @@ from outlive.core.approvals import Approval
 from outlive.core.wording import counted
 from outlive.entrypoints.exits import INTERRUPTED, OK, exit_code
 from outlive.entrypoints.interrupted import interrupted_message
+from outlive.entrypoints.sending import elsewhere_hint, session_elsewhere
 from outlive.entrypoints.terminal.lines import read_lines
 from outlive.entrypoints.terminal.output import local_time
 from outlive.entrypoints.terminal.questions import HINT, as_answer, asked_in, left_open
@@ -86,6 +87,7 @@ class Chat:
             try:
                 await self._finish_interrupted()
                 await self._show_left_open()
+                await self._show_elsewhere()
                 while (line := await self._next_line()) is not None and line not in ("/quit", "/exit"):
                     await self._obey(line)
             except asyncio.CancelledError:
@@ -177,6 +179,13 @@ class Chat:
             self._failed(error)
         if question := self._question:
             self._screen.note(f"The agent waits for your word on {question.tool}: {question.summary}\n{HINT}")
+
+    async def _show_elsewhere(self) -> None:
+        try:
+            if elsewhere := await session_elsewhere(self._app, self._key):
+                self._screen.note(elsewhere_hint(self._app.key(self._key), elsewhere))
+        except OutliveError as error:
+            self._failed(error)
 
     async def _on_event(self, event: AgentEvent) -> None:
         self._is_done = isinstance(event, TurnDone)

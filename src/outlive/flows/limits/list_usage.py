@@ -17,6 +17,7 @@ from outlive.flows.progress import Progress, unwatched
 from outlive.flows.sessions.find_sessions import scan_heads
 from outlive.flows.sessions.walk_history import at_latest
 from outlive.flows.tenant_stores import TenantStores
+from outlive.flows.turn.find_session import find_head
 from outlive.flows.turn.read_ledger import read_ledger
 
 FIGURES = (
@@ -135,6 +136,22 @@ async def usage_by_day(
     ]
     total = _line("total", _sum(_figures_of(line) for line in lines))
     return UsageReport(tuple(lines), total, tuple(damaged), len(briefs))
+
+
+async def usage_of_session(engine: Engine, stores: TenantStores, session_id: SessionId) -> UsageReport:
+    """One line, from the session's head; none before its first turn. `NotFound` without such a session."""
+    head = await find_head(engine, stores, session_id)
+    figures = _of_summary(head.summary)
+    lines = (_line(head.key, figures, session_id),) if head.summary.turns else ()
+    return UsageReport(lines, _line("total", figures, session_id), (), 1)
+
+
+async def days_of_session(engine: Engine, stores: TenantStores, session_id: SessionId) -> UsageReport:
+    """One line a UTC day, the newest first, from the session's ledger; `Corrupt` where that cannot be read."""
+    ledger = await at_latest(engine, stores, session_id, lambda now: read_ledger(engine, stores, now))
+    days = days_of(ledger)
+    lines = [_line(day, days[day], session_id) for day in sorted(days, reverse=True)]
+    return UsageReport(tuple(lines), _line("total", _sum(days.values()), session_id), (), 1)
 
 
 async def _count(engine: Engine, stores: TenantStores, brief: Brief, counts: DayCounts, damaged: list[str]) -> Days:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from outlive.core.keys import SessionId, SessionKey, head_key, mapping_key, quote_part
+from outlive.core.keys import SessionId, SessionKey, head_key, mapping_key, written_key
 from outlive.core.sessions import SESSION_TTL, Head, KeyMapping, decode_head, decode_mapping
 from outlive.errors import Conflict, Corrupt, NotFound, Refused, Unavailable, VersionConflict
 from outlive.flows.engine import Engine, NoSpares
@@ -46,13 +46,23 @@ async def find_session(engine: Engine, stores: TenantStores, key: SessionKey) ->
 
 async def no_session(engine: Engine, stores: TenantStores, key: SessionKey) -> NotFound:
     """What to say of a key without a session: a chat of the same name may have one on another channel."""
-    written = ":".join(quote_part(part) for part in (key.chat_id, key.thread_id))
-    for channel in sorted({*OWN_CHANNELS, *engine.channels} - {key.channel}):
-        if await find_mapping(engine, stores, replace(key, channel=channel)):
-            fix = f"Name the channel too: {channel}:{written} has one."
-            return NotFound(f"session key {key} has no session.", fix=fix)
-    fix = f"Send it a message first, or see `outlive sessions list`. Another channel's is CHANNEL:{written}."
+    if other := await find_on_other_channel(engine, stores, key):
+        return NotFound(f"session key {key} has no session.", fix=f"Name the channel too: {other} has one.")
+    written = written_key(replace(key, channel="CHANNEL"))
+    fix = f"Send it a message first, or see `outlive sessions list`. Another channel's is {written}."
     return NotFound(f"session key {key} has no session.", fix=fix)
+
+
+async def find_on_other_channel(engine: Engine, stores: TenantStores, key: SessionKey) -> str:
+    """The key of the same chat and thread on the first other channel where it has a session; empty without one.
+
+    One read for each channel that is set up.
+    """
+    for channel in sorted({*OWN_CHANNELS, *engine.channels} - {key.channel}):
+        there = replace(key, channel=channel)
+        if await find_mapping(engine, stores, there):
+            return written_key(there)
+    return ""
 
 
 async def hold_session(engine: Engine, stores: TenantStores, key: SessionKey, profile: str) -> Lease | Busy:
