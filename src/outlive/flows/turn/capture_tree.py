@@ -29,11 +29,13 @@ from outlive.flows.engine import Policy
 from outlive.flows.retry import put_once
 from outlive.flows.turn.hydrate_tree import tail_digest, tail_start
 from outlive.flows.turn.note_window import note_window
-from outlive.flows.turn.read_packs import THREAD_FROM, PackReader
+from outlive.flows.turn.read_packs import PackReader
 from outlive.protocols import Clock, FileStat, Objects, Workspace
 
 OPENING_BYTES = 4096
 """Of the line a window begins with; its mark comes early in it."""
+ENCODED_IN_THREAD_FROM = 128 * 1024
+"""Bytes: these take a millisecond to compress, in which the event loop can do something else."""
 COMPRESSION = 4
 """How much smaller new bytes are guessed to get, when it is decided which packs to take over."""
 
@@ -281,7 +283,7 @@ async def seal(
 
 async def _encode(index: Mapping[str, Any], data: bytes, dictionary: Dictionary | None) -> bytes:
     encode: Callable[..., bytes] = encode_pack
-    if len(data) < THREAD_FROM:
+    if len(data) < ENCODED_IN_THREAD_FROM:
         return encode(index, data, dictionary)
     return await asyncio.to_thread(encode, index, data, dictionary)
 
