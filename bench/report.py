@@ -200,7 +200,7 @@ def _parts(result: Figures) -> tuple[str, str]:
     """What of a turn's time is the loop's own work and what of it waiting, and where a resume's CPU goes."""
     head, turn = f"{result['contestant']} at {result['messages']:,} messages", result["turn"]
     own, waited = turn["loop_ms"], turn["ms"] - turn["loop_ms"]
-    shares = f"{own:.1f} the loop's own CPU, {waited:.1f} storage and its threads"
+    shares = f"{own:.1f} the loop's own CPU, {waited:.1f} waiting for storage, threads and a processor"
     stages = ", ".join(f"{ms:.1f} {name}" for name, ms in result["resume"]["stages"].items())
     return (
         f"{head}: of a turn's {turn['ms']:.1f} ms by the clock: {shares}.",

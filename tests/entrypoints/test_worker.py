@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -24,6 +25,14 @@ def test_every_event_is_one_line_of_json(outlive: Outlive) -> None:
     assert (done.code, done.err) == (0, "")
     assert [event["event"] for event in done.events] == ["started", "turn", "stopped"]
     assert done.events[0] == {"event": "started", "pid": os.getpid(), "workspaces": str(outlive.folder / "trees")}
+
+
+def test_the_garbage_collector_leaves_out_what_was_there_at_the_start(outlive: Outlive) -> None:
+    """What a worker holds when it begins to take messages is in no later round of the garbage collector."""
+    held = [[number] for number in range(100)]
+    before = gc.get_freeze_count()
+    outlive("worker", "--idle-exit", "0")
+    assert gc.get_freeze_count() >= before + len(held)
 
 
 def test_a_turn_is_told_with_all_it_took(outlive: Outlive) -> None:

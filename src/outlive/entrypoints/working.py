@@ -87,9 +87,8 @@ async def _work(settings: Settings, limits: Limits, *, as_json: bool) -> None:
 def settle_in() -> None:
     """Take what the start has made, and keeps, out of the garbage collector's rounds: for a process that stays.
 
-    A full round over all of it takes 15 to 25 ms, in the middle of a turn.
+    That is some 110,000 objects, none of it garbage; one full round over it takes 15 to 35 ms, within a turn.
     """
-    gc.collect()
     gc.freeze()
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from outlive.core.packs import Dictionary, Pack, PackName, PackRef, Part, decode_pack, encode_parts
 
-THREAD_FROM = 256 * 1024
-"""Bytes from which on the way to a thread costs less than the event loop's time."""
+ENCODED_FROM = 128 * 1024
+"""Bytes: these take a millisecond to compress, in which the event loop can do something else."""
+DECODED_FROM = 256 * 1024
+"""Bytes of a pack; below, the way to a thread costs as much as unpacking it."""
 _FRAMES = ThreadPoolExecutor(os.cpu_count(), "frames")
 """For the frames of one pack. None of asyncio's threads: in one of those waits what these are asked for."""
 
@@ -20,10 +22,10 @@ _FRAMES = ThreadPoolExecutor(os.cpu_count(), "frames")
 async def encoded(index: Mapping[str, Any], parts: Sequence[Part], dictionary: Dictionary | None = None) -> bytes:
     """See `core.packs.encode_parts`."""
     work = partial(encode_parts, index, parts, dictionary, each=_FRAMES.map)
-    return work() if sum(map(len, parts)) < THREAD_FROM else await asyncio.to_thread(work)
+    return work() if sum(map(len, parts)) < ENCODED_FROM else await asyncio.to_thread(work)
 
 
 async def decoded(name: PackName, data: bytes, dictionary: Dictionary | None, expected: PackRef | None) -> Pack:
     """See `core.packs.decode_pack`."""
     work = partial(decode_pack, name, data, dictionary, expected=expected, each=_FRAMES.map)
-    return work() if len(data) < THREAD_FROM else await asyncio.to_thread(work)
+    return work() if len(data) < DECODED_FROM else await asyncio.to_thread(work)

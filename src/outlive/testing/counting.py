@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
+from types import NoneType
 from typing import TypeVar
 
-from outlive.protocols import Objects, Queue, Row, Table
+from outlive.protocols import Absent, At, Free, Hold, Keep, Objects, Queue, Raise, Row, Table
 from outlive.testing.wrappers import wrap
 
 T = TypeVar("T")
@@ -114,10 +115,10 @@ def counting(target: T, counts: Counts, name: str) -> T:
 def _weight(value: object) -> int:
     if isinstance(value, Row):  # by far the most there are: a listing has thousands, and nothing else of a row is bytes
         return len(value.body)
-    if isinstance(value, bytes | bytearray | memoryview):
-        return len(value)
-    if value is None or isinstance(value, str | int | float):
+    if isinstance(value, _LIGHT):
         return 0
+    if isinstance(value, _BYTES):
+        return len(value)
     if names := _parts_of(type(value)):
         return sum(_weight(getattr(value, name)) for name in names)
     if isinstance(value, Sequence):
@@ -125,6 +126,9 @@ def _weight(value: object) -> int:
     return 0
 
 
+_LIGHT = (NoneType, str, int, float, Absent, At, Free, Hold, Keep, Raise)
+"""No bytes in them."""
+_BYTES = (bytes, bytearray, memoryview)
 _PARTS: dict[type, tuple[str, ...]] = {}
 """The fields of dataclasses; they are asked for at every request."""
 

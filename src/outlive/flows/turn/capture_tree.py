@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Literal
 
 from outlive.core.boilerplate import is_stored
 from outlive.core.compaction import live_packs, packs_to_absorb_apart
@@ -22,7 +24,7 @@ from outlive.core.manifests import (
 )
 from outlive.core.packs import Dictionary, PackName, PackRef, pack_ref
 from outlive.core.trees import PackDraft, TreeState, content_digest, index_of
-from outlive.core.windows import MARKER, chunks_between, cold_bytes, parted, spans_of
+from outlive.core.windows import MARKER, Span, chunks_between, cold_bytes, parted, spans_of
 from outlive.errors import NotFound, Unavailable
 from outlive.flows.engine import Policy
 from outlive.flows.pack_threads import encoded
@@ -197,22 +199,41 @@ class _Moves:
 
 
 async def _rewrite(path: str, entry: Entry, moves: _Moves, draft: PackDraft) -> None:
-    is_aside = any(path in window.aside for window in draft.windows.values())
     if entry.kind == FILE:
-        if moves.takes(entry.chunks[0], is_needed=not is_aside):
+        if moves.takes(entry.chunks[0], is_needed=not _is_aside(path, draft)):
             await _rewrite_file(path, entry, moves, draft)
         return
     position, chunks = 0, tuple[Chunk, ...]()
+    for where, group in groupby(_sorted_out(path, entry, moves, draft), key=itemgetter(0)):
+        run = [chunk for _, chunk in group]
+        length = sum(chunk.length for chunk in run)
+        match where:
+            case (_, _):  # one behind the other on disk, so one read
+                run = [draft.add(await moves.workspace.read(path, position, length))]
+            case "stored":
+                run = [draft.add(await moves.stored(chunk)) for chunk in run]
+        for chunk in run:
+            chunks = with_chunk(chunks, chunk)
+        position += length
+    draft.replace_chunks(path, chunks)
+
+
+def _sorted_out(
+    path: str, entry: Entry, moves: _Moves, draft: PackDraft
+) -> Iterator[tuple[Literal["stays", "stored"] | Span, Chunk]]:
+    """The chunks of a grown file in order: those that stay where they are, or else in which span on disk they lie."""
     on_disk = spans_of(moves.state.windows.get(path), entry.size) if path not in moves.state.absent else []
+    position, is_aside = 0, _is_aside(path, draft)
     for chunk, is_needed in parted(entry, draft.windows.get(path), on_disk):
         if moves.takes(chunk, is_needed=is_needed and not is_aside):
-            is_here = any(start <= position < end for start, end in on_disk)
-            here = moves.workspace.read(path, position, chunk.length) if is_here else moves.stored(chunk)
-            chunks = with_chunk(chunks, draft.add(await here))
+            yield next((span for span in on_disk if span[0] <= position < span[1]), "stored"), chunk
         else:
-            chunks = with_chunk(chunks, chunk)
+            yield "stays", chunk
         position += chunk.length
-    draft.replace_chunks(path, chunks)
+
+
+def _is_aside(path: str, draft: PackDraft) -> bool:
+    return any(path in window.aside for window in draft.windows.values())
 
 
 async def _rewrite_file(path: str, entry: Entry, moves: _Moves, draft: PackDraft) -> None:
