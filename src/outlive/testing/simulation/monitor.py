@@ -246,9 +246,12 @@ class Monitor:
         place = (reply.session_key, reply.message_id)
         if place not in self.committed:
             self.fail("a reply of no turn", f"{place} was answered before it was committed")
-        if reply.text != answer_to(*place):
-            self.fail("another reply was sent", f"{place}: {reply.text!r}")
+        self._check_reply(reply)
         self.delivered[place] += 1
+
+    def _check_reply(self, reply: Reply) -> None:
+        if reply.text != answer_to(reply.session_key, reply.message_id):
+            self.fail("another reply was sent", f"{reply.session_key} {reply.message_id}: {reply.text!r}")
 
     def _note_given_up(self, name: str) -> None:
         session_id, _, turn = name.partition("/")
