@@ -111,7 +111,7 @@ class AskingAgent(SimulatedAgent):
             name = f"{self._random.getrandbits(32):08x}"
             yield ToolStarted(name, "Write", name)
             await self._say(tree, path, entries, "tool", name)
-            await self._nap(turn.root, self._random.random() ** 4 * 60)
+            await self._nap(turn.root, self._random.random() ** 3 * 60)
             tree.put(f"work/{name}.txt", name.encode())
             yield ToolFinished(name, is_error=False)
 

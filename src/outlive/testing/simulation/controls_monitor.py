@@ -71,6 +71,8 @@ class ControlsMonitor(Monitor):
         self.money: dict[str, Money] = {}
         self.answered: set[str] = set()
         """Digests of calls on which a verdict was committed."""
+        self.allowed: set[str] = set()
+        """Of these, where it was a yes."""
         self._questions: dict[str, Approval | None] = {}
         self._lifted: dict[str, tuple[str, ...]] = {}
         self._taken: dict[Fenced, Taken] = {}
@@ -167,6 +169,7 @@ class ControlsMonitor(Monitor):
             self.fail("a verdict reached another call", f"{told}: {run.decided}")
         if decided is not None:
             self.answered.add(decided.digest)
+            self.allowed |= {decided.digest} if self.spoken[line.message_id].allows else set()
         if line.stop_reason == STOPPED and not self._was_stopped(tenant, self._since(place), line.reply):
             self.fail("stopped without a reason", told)
         if line.stop_reason == "interrupted":
@@ -279,6 +282,11 @@ class ControlsMonitor(Monitor):
                 self.fail("a call was made again", told)
 
     # --------------------------------------------------------------------------------------- the outside
+
+    def given_back(self, by: Process, reason: str, *, is_counted: bool) -> None:
+        """Who waits for a place, or for money that is set aside, becomes no dead letter by it."""
+        if is_counted and ("turns of the tenant" in reason or "set aside" in reason):
+            self.fail("waiting was counted as a receive", f"{by.name}: {reason}")
 
     def _check_reply(self, reply: Reply) -> None:
         line = self.lines.get((reply.session_key, reply.message_id))

@@ -241,6 +241,9 @@ class Monitor:
         if (key, message_id) not in self.committed:
             self.fail("acknowledged, not committed", f"{by.name} acknowledged {message_id} of {key}")
 
+    def given_back(self, by: Process, reason: str, *, is_counted: bool) -> None:
+        """A worker puts the message back into the queue."""
+
     def sent(self, reply: Reply) -> None:
         """A channel was given the reply."""
         place = (reply.session_key, reply.message_id)

@@ -162,8 +162,8 @@ def make_controlled(seed: int) -> Scenario:
     """
     random = Random(f"controls {seed}")  # noqa: S311 - reproducible, not secret
     scenario = make_scenario(seed)
-    keys = sorted({each.key for each in scenario.sendings}, key=str)
-    more = (_sending(random, keys, 100 + number) for number in range(random.choice((0, 2, 4))))
+    chats = [session_key("acme", "chat", name) for name in ("ada", "bob")]  # whose turns share money, at one time
+    more = (_sending(random, chats, 100 + number) for number in range(random.choice((0, 2, 4, 6))))
     controls = make_controls(random, SECONDS)
     scenario = replace(
         scenario, controls=controls, sendings=(*scenario.sendings, *more), torn_transcripts=False, late_erasure=False

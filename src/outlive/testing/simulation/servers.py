@@ -142,6 +142,7 @@ class SimulatedQueue(MemoryQueue):
 
     async def give_back(self, delivery: Delivery, *, delay: float, reason: str, count: bool = True) -> None:
         await super().give_back(delivery, delay=delay, reason=reason, count=count)
+        self._servers.monitor.given_back(self._process, reason, is_counted=count)
         if "has passed to another worker" in reason:
             self._servers.monitor.given_up_for_lost(self._process, reason)
         self._servers.wake()
