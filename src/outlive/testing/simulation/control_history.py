@@ -34,6 +34,8 @@ class ControlHistory:
 
     process: Quotas
     """What every worker is set up with."""
+    unreadable: tuple[float, float] = (0.0, 0.0)
+    """From when until when nobody can read the records."""
     states: dict[str, list[Since]] = field(default_factory=dict)
     fields: dict[str, frozenset[str]] = field(default_factory=dict)
     """process -> what it was told to change."""
@@ -61,6 +63,11 @@ class ControlHistory:
             case _:
                 done = any(all(getattr(c.quotas, name) == value for name, value in deed.limits) for c in states)
         return "" if done else f"{states[-1]}"
+
+    def has_been_unreadable(self, since: float) -> bool:
+        """Whether nobody can have read what counts, from then until now."""
+        begin, end = self.unreadable
+        return begin <= since and _now() < end
 
     def has_been_stopped(self, tenant: str, since: float) -> Stop | None:
         """The stop that has been there all the time since then, so that nobody may have known otherwise."""

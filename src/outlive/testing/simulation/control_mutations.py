@@ -16,7 +16,7 @@ from outlive.errors import Unavailable
 from outlive.flows import change_record, run_turn, work_queue
 from outlive.flows.limits import count_spending, read_controls
 from outlive.flows.limits.read_controls import Controls
-from outlive.flows.turn import answer_approval, commit_turn
+from outlive.flows.turn import admit_turn, answer_approval, commit_turn
 from outlive.flows.turn.watch_stop import Halt
 
 
@@ -40,7 +40,7 @@ def anybody_answers() -> AbstractContextManager[Any]:
 
 def answered_questions_stay_open() -> AbstractContextManager[Any]:
     """A question is open after its answer, too."""
-    real = commit_turn.with_approval
+    real = answer_approval.with_approval
 
     def with_approval(line: Any, deferred: Any, head: Any, inbound: Any, policy: Any) -> Any:
         line = real(line, deferred, head, inbound, policy)
@@ -56,7 +56,7 @@ def refusals_close_questions() -> AbstractContextManager[Any]:
 
 def denials_are_forgotten() -> AbstractContextManager[Any]:
     """A redelivered answer means yes."""
-    real = run_turn.verdict
+    real = answer_approval.verdict
 
     def verdict(head: Any, inbound: Any, policy: Any) -> Decided | Refused | None:
         found = real(head, inbound, policy)
@@ -67,7 +67,7 @@ def denials_are_forgotten() -> AbstractContextManager[Any]:
 
 def questions_are_not_committed() -> AbstractContextManager[Any]:
     """A turn ends with a question that its line does not keep."""
-    real = commit_turn.with_approval
+    real = answer_approval.with_approval
 
     def with_approval(*given: Any) -> Any:
         return replace(real(*given), approval=None)
@@ -110,7 +110,6 @@ def running_turns_are_not_stopped() -> AbstractContextManager[Any]:
 
 def tenant_alone_is_stopped() -> AbstractContextManager[Any]:
     """The switch for all tenants stops nobody."""
-    from outlive.flows.turn import admit_turn  # noqa: PLC0415
 
     def effective(tenant: Control, everyone: Control, process: Any) -> Control:
         return quotas.effective(tenant, replace(everyone, stopped=None), process)
@@ -165,9 +164,39 @@ def dead_turns_are_not_counted() -> AbstractContextManager[Any]:
 
 
 @contextmanager
+def adopted_turns_are_not_counted() -> Iterator[None]:
+    """Once a dead worker's entry is counted, nothing of its turn is expected any more; so it was until this was run."""
+
+    def catch_up(before: Spending, claim: Claim, now: float) -> Spending:
+        entry = spending._entry(before, claim.session_id)
+        if entry is None or not entry.fence or entry.fence > claim.fence:
+            return before
+        return spending.settle(before, replace(claim, fence=entry.fence), now)
+
+    with patch.object(spending, "catch_up", catch_up), patch.object(count_spending, "catch_up", catch_up):
+        yield
+
+
+@contextmanager
+def late_claims_are_believed() -> Iterator[None]:
+    """A worker under a lease that has passed on sets back what is counted; so it was until this was run."""
+    real = spending.reserve
+
+    def reserve(before: Spending, claim: Claim, *given: Any) -> Any:
+        entries = [each for each in before.entries if each.session_id != claim.session_id]
+        entry = spending._entry(before, claim.session_id)
+        if entry is None or (entry.fence < claim.fence and entry.fence):
+            return real(before, claim, *given)
+        return real(replace(before, entries=tuple(entries)), claim, *given)
+
+    with patch.object(count_spending, "reserve", reserve):
+        yield
+
+
+@contextmanager
 def refusals_cost() -> Iterator[None]:
     """A refused turn passes for one that the agent has ended, at a price."""
-    real = run_turn.refused
+    real = admit_turn.refused
 
     async def refused(why: Any, head: Any, on_event: Any) -> Any:
         done = await real(why, head, on_event)
@@ -179,8 +208,6 @@ def refusals_cost() -> Iterator[None]:
 
 def limits_are_not_heeded() -> AbstractContextManager[Any]:
     """A turn is given what it asks for, whatever is left."""
-    from outlive.flows.turn import admit_turn  # noqa: PLC0415
-
     real = admit_turn._within
 
     def within(given: Any, max_usd: Any) -> Any:  # noqa: ARG001
@@ -215,6 +242,8 @@ FAULTS: Sequence[tuple[str, int, Callable[[], AbstractContextManager[Any]]]] = (
     ("a turn is given more than is left", 0, limits_are_not_heeded),
     ("a turn is counted at every try", 0, counted_at_every_try),
     ("a dead worker's turn is not counted", 0, dead_turns_are_not_counted),
+    ("an adopted turn is not counted", 0, adopted_turns_are_not_counted),
+    ("a late worker's claim is believed", 0, late_claims_are_believed),
     ("a refusal costs money", 0, refusals_cost),
     ("waiting for a place counts as a receive", 0, waiting_is_a_receive),
 )

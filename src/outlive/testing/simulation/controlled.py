@@ -21,7 +21,8 @@ def make_monitor(scenario: Scenario, blobs: dict[str, tuple[bytes, float]]) -> M
     """Who sees to it that no promise is broken."""
     if scenario.controls is None:
         return Monitor(blobs)
-    return ControlsMonitor(blobs, ControlHistory(quotas(scenario)), is_quiet=scenario.is_quiet)
+    controls = ControlHistory(quotas(scenario), scenario.controls.unreadable)
+    return ControlsMonitor(blobs, controls, is_quiet=scenario.is_quiet)
 
 
 def make_agent(scenario: Scenario, process: Process, monitor: Monitor, clock: Clock, random: Random) -> SimulatedAgent:

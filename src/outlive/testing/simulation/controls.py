@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from outlive.core.answers import Answer
+from outlive.core.answers import Answer, Choice
 from outlive.core.approvals import Approval
 
 CONTROL_SECONDS = 5.0
@@ -38,7 +39,7 @@ class Deed:
 class Say:
     """One answer to a question."""
 
-    choice: str
+    choice: Choice
     by: str
     after: float
     """Seconds after the question was delivered."""
@@ -61,6 +62,8 @@ class Controls:
     """`max_usd_per_day` of every worker: so all money is counted, from the beginning."""
     asks: float
     """How likely the agent is to need a person."""
+    unreadable: tuple[float, float] = (0.0, 0.0)
+    """From when until when the table gives nobody limits and switch, and answers all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +101,29 @@ class Run:
     """Digest of the call on which it was given a verdict."""
 
 
-def make_controls(random: Random, seconds: float) -> Controls:
-    """What happens in `seconds`; drawn from `random`."""
-    deeds = [deed for _ in range(random.choice((0, 1, 1, 2, 3))) for deed in _deeds(random, seconds)]
+def make_controls(random: Random, times: Sequence[float]) -> Controls:
+    """What happens beside messages that come at these times; drawn from `random`."""
+    deeds = [deed for _ in range(random.choice((0, 1, 1, 2, 3))) for deed in _deeds(random, random.choice(times))]
     people = tuple(_answers(random) for _ in range(random.choice((2, 4, 6))))
     per_turn = random.choice((None, 0.03, 0.06, 0.06))
     per_day = random.choice((0.08, 0.2, 5.0, 5.0))
     return Controls(tuple(deeds), people, per_turn, per_day, random.choice((0.0, 0.3, 0.6)))
 
 
-def _deeds(random: Random, seconds: float) -> list[Deed]:
-    """A limit, a stop, or a stop that is taken back; now and then by two operators at one moment."""
-    tenant, at = random.choice(("acme", "acme", "umbra", "")), round(random.uniform(0, seconds * 0.8), 3)
-    kind = random.random()
-    if kind < 0.45:
-        return [Deed(LIMIT, tenant, at, _limits(random))]
-    stop = Deed(STOP, tenant, at)
-    back = Deed(START, tenant, round(at + random.uniform(0, 30), 3))
-    if kind < 0.55:
-        return [stop]
-    if kind < 0.7:
-        return [stop, Deed(LIMIT, tenant, round(at + random.uniform(0, 0.1), 3), _limits(random)), back]
-    return [stop, back]
+def _deeds(random: Random, message: float) -> list[Deed]:
+    """A limit, a stop, or a stop that is taken back, while the message's turn may run; or two operators at one time."""
+    tenant, at = random.choice(("acme", "acme", "umbra", "")), round(max(message + random.uniform(-8, 12), 0.0), 3)
+    limit, stop = Deed(LIMIT, tenant, at, _limits(random)), Deed(STOP, tenant, at)
+    back = Deed(START, tenant, round(at + random.uniform(0, 40), 3))
+    match random.choice(("limit", "limit", "limit", "race", "stop", "stop", "back", "back", "back")):
+        case "limit":
+            return [limit]
+        case "race":
+            return [stop, limit, Deed(LIMIT, tenant, at, _limits(random)), back]
+        case "stop":
+            return [stop]
+        case _:
+            return [stop, back]
 
 
 def _limits(random: Random) -> tuple[tuple[str, float | None], ...]:
@@ -139,5 +143,5 @@ def _say(random: Random) -> Say:
     late = random.random() < 0.15
     after = APPROVAL_SECONDS * random.uniform(0.9, 1.6) if late else random.random() ** 2 * 15
     again = round(random.uniform(0, 40), 3) if random.random() < 0.3 else None
-    choice = random.choice(("once", "once", "always", "deny", "deny"))
+    choice: Choice = random.choice(("once", "once", "always", "deny", "deny"))
     return Say(choice, by, round(after, 3), again, is_wrong=random.random() < 0.08)

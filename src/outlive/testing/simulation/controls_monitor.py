@@ -245,6 +245,8 @@ class ControlsMonitor(Monitor):
         if place[0] == session_id:
             if stop := self.controls.has_been_stopped(tenant, self._since(place)):
                 self.fail("a turn began that was stopped", f"{by.name} asks for {message.message_id}: {stop}")
+            if self.controls.has_been_unreadable(self._since(place)):
+                self.fail("a turn began that may be forbidden", f"{by.name} asks for {message.message_id}")
             self._check_given(place, tenant, turn.max_usd)
         begun = Begun(_now(), tenant, place[1])
         self._running.append(begun)

@@ -108,7 +108,8 @@ class Scenario:
     def is_quiet(self) -> bool:
         """Whether nothing goes wrong in it, and no operator takes a session away."""
         has_faults = bool(self.rates or self.disturbances or self.operations)
-        return not has_faults and not any(each.ahead for each in self.workers)
+        is_readable = self.controls is None or not any(self.controls.unreadable)
+        return not has_faults and is_readable and not any(each.ahead for each in self.workers)
 
 
 def make_scenario(seed: int) -> Scenario:
@@ -164,10 +165,12 @@ def make_controlled(seed: int) -> Scenario:
     scenario = make_scenario(seed)
     chats = [session_key("acme", "chat", name) for name in ("ada", "bob")]  # whose turns share money, at one time
     more = (_sending(random, chats, 100 + number) for number in range(random.choice((0, 2, 4, 6))))
-    controls = make_controls(random, SECONDS)
-    scenario = replace(
-        scenario, controls=controls, sendings=(*scenario.sendings, *more), torn_transcripts=False, late_erasure=False
-    )
+    sendings = (*scenario.sendings, *more)
+    controls = make_controls(random, [each.at for each in sendings])
+    scenario = replace(scenario, controls=controls, sendings=sendings, torn_transcripts=False, late_erasure=False)
+    if random.random() < 0.15:
+        at = random.choice(sendings).at
+        return replace(scenario, controls=replace(controls, unreadable=(max(at - 6, 0.0), at + 30)))
     if random.random() < 0.25:
         workers = tuple(replace(each, ahead=0.0) for each in scenario.workers)
         return replace(scenario, workers=workers, rates={}, disturbances=(), operations=())
