@@ -114,9 +114,9 @@ class ControlHistory:
             yield own.quotas.over(everyones.quotas).over(self.process)
 
     def _between(self, scope: str, since: float) -> Sequence[Control]:
-        """What the record has said since then: as it was at that moment, and every change."""
+        """What the record has said since then: as it was just before that moment, and every change."""
         states = self._of(scope)
-        first = max(place for place, each in enumerate(states) if each.at <= max(since, 0.0))
+        first = max((place for place, each in enumerate(states) if each.at < since), default=0)
         return [each.control for each in states[first:]]
 
     def _of(self, scope: str) -> list[Since]:
