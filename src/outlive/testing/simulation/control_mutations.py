@@ -246,7 +246,7 @@ FAULTS: Sequence[tuple[str, int, Callable[[], AbstractContextManager[Any]]]] = (
     ("a turn is given more than is left", 1, limits_are_not_heeded),
     ("a turn is counted at every try", 65, counted_at_every_try),
     ("a dead worker's turn is not counted", 25, dead_turns_are_not_counted),
-    ("an adopted turn is not counted", 0, adopted_turns_are_not_counted),
+    ("an adopted turn is not counted", 2536, adopted_turns_are_not_counted),
     ("a late worker's claim is believed", 154, late_claims_are_believed),
     ("a refusal costs money", 4, refusals_cost),
     ("waiting for a place counts as a receive", 10, waiting_is_a_receive),
