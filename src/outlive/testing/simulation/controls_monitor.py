@@ -304,7 +304,7 @@ class ControlsMonitor(Monitor):
         if line.stop_reason == NOT_STARTED:
             return self._was_stopped(tenant, since, line.reply)
         limit = {"session_limit": "max_usd_per_session", "day_limit": "max_usd_per_day"}.get(line.stop_reason)
-        used = sum(self.of(tenant).spending.days.values())
+        used = self.of(tenant).committed  # what is not in the record yet counts when a turn asks for its place
         if line.stop_reason == "session_limit":
             used = self._heads[place[0]].summary.usd
         return self.controls.may_be_used_up(tenant, since, limit or "max_usd_per_month", used)
