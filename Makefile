@@ -88,8 +88,8 @@ recording: $(READY)  ## Record the demo as the README's moving picture (on a qui
 kills: $(READY)  ## Kill workers at 500 random moments (KILLS=n for another number, OUTLIVE_TEST_SEED=n for a run again)
 	OUTLIVE_TEST_KILLS=$(or $(KILLS),500) $(BIN)/python -m pytest tests/e2e/test_random_kills.py tests/e2e/test_server_kills.py -s --timeout 3600
 
-sim: $(READY)  ## Run 100,000 simulated histories (SEEDS=n for another number, START=n for the first seed)
-	$(BIN)/python -m outlive.testing.simulation --seeds $(or $(SEEDS),100000) --start $(or $(START),0)
+sim: $(READY)  ## Run 100,000 simulated histories (SEEDS=n, START=n for the first seed, SET=controls or late-creations)
+	$(BIN)/python -m outlive.testing.simulation --seeds $(or $(SEEDS),100000) --start $(or $(START),0) $(if $(SET),--$(SET))
 
 mutations: $(READY)  ## Prove that the simulation finds each deliberate fault in the engine (SEEDS=n histories each)
 	$(BIN)/python -m outlive.testing.simulation --mutations --seeds $(or $(SEEDS),1000)

@@ -21,6 +21,7 @@ from outlive.core.spending import (
     catch_up,
     day_of,
     decode_spending,
+    drop,
     encode_spending,
     leave,
     reserve,
@@ -86,6 +87,30 @@ def test_a_failed_turn_holds_no_place_and_is_counted_when_it_was_adopted() -> No
     failed = leave(granted(Spending(), claim(1), one).spending, claim(1))
     assert granted(failed, claim(2), one)
     assert catch_up(failed, claim(1, usd=0.5, fence=2), NOW).today(NOW) == 0.5
+
+
+def test_a_turn_that_is_adopted_late_is_counted() -> None:
+    """Its dead worker's place is freed, by the session's next holder or another's need, and its price still counts."""
+    running = granted(Spending(), claim(fence=2)).spending
+    for freed in (catch_up(running, claim(fence=3), NOW), drop(running, claim(fence=2), NOW)):
+        assert freed.running == ()
+        assert catch_up(freed, claim(usd=0.25, fence=4), NOW).days == {day_of(NOW): 0.25}
+
+
+def test_a_worker_that_comes_late_counts_nothing_twice() -> None:
+    """A claim under a lease that has passed on takes no running turn's place, and sets back no count."""
+    newer = granted(Spending(), claim(usd=0.5, fence=9)).spending
+    assert isinstance(reserve(newer, claim(fence=6), DAY, NOW), Full)
+    assert catch_up(newer, claim(fence=6), NOW) == newer
+    ended = settle(newer, claim(usd=0.75, fence=9), NOW)
+    late = granted(ended, claim(usd=0.5, fence=6)).spending
+    assert catch_up(late, claim(usd=0.75, fence=10), NOW).days == ended.days
+
+
+def test_only_the_turn_that_was_looked_at_is_dropped() -> None:
+    """Between the look at a lease and the write another turn of the session may have begun: its place is its own."""
+    running = granted(Spending(), claim(fence=5)).spending
+    assert drop(running, claim(fence=4), NOW) == running
 
 
 def test_a_holder_that_was_overtaken_frees_nothing() -> None:

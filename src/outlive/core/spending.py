@@ -84,7 +84,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """Not now: others run, or have the rest of the money set aside."""
+    """Not now: others run, or have the rest of the money set aside, or run this very session."""
 
     reason: str
 
@@ -100,6 +100,9 @@ def reserve(spending: Spending, claim: Claim, quotas: Quotas, now: float) -> Gra
     With a limit per turn, running turns have it set aside, so together they stay under the day's and the month's
     limit. Without one, each may spend what is left when it begins.
     """
+    known = _entry(spending, claim.session_id)
+    if known is not None and known.fence > claim.fence and known.until > now:
+        return Full("the session has passed to another worker")
     spending = catch_up(spending, claim, now)
     others = [entry for entry in spending.running if entry.session_id != claim.session_id]
     if refused := used_up(spending, quotas, now):
@@ -111,7 +114,7 @@ def reserve(spending: Spending, claim: Claim, quotas: Quotas, now: float) -> Gra
         return Full("what is left of the tenant's money is set aside for running turns")
     max_usd = least(quotas.max_usd_per_turn, left, usd_left(quotas.max_usd_per_session, claim.session_usd))
     reserved = (max_usd or 0.0) if quotas.max_usd_per_turn is not None and left is not None else 0.0
-    entry = Entry(claim.session_id, claim.fence, claim.until, claim.session_usd, reserved)
+    entry = Entry(claim.session_id, claim.fence, claim.until, _counted(known, claim), reserved)
     return Granted(_with(spending, entry), max_usd)
 
 
@@ -126,7 +129,7 @@ def settle(spending: Spending, claim: Claim, now: float) -> Spending:
     charge = max(0.0, claim.session_usd - entry.counted)
     day = day_of(now)
     days = dict(spending.days) | ({day: round(spending.days.get(day, 0.0) + charge, 6)} if charge else {})
-    counted = Entry(claim.session_id, 0, entry.until, claim.session_usd)
+    counted = Entry(claim.session_id, 0, entry.until, _counted(entry, claim))
     return _with(replace(spending, days=days), counted)
 
 
@@ -142,12 +145,22 @@ def leave(spending: Spending, claim: Claim) -> Spending:
 
 
 def catch_up(spending: Spending, claim: Claim, now: float) -> Spending:
-    """Count what earlier holders of the session have left uncounted; only for who holds it now.
+    """Count what earlier holders of the session have left uncounted, and free their place; for who holds it now.
 
-    What a session cost while nothing was counted stays uncounted.
+    The entry stays theirs: a turn that one of them had finished may yet be adopted, when its message comes, and then
+    it has its price. What a session cost while nothing was counted stays uncounted.
     """
     entry = _entry(spending, claim.session_id)
-    return settle(spending, replace(claim, fence=entry.fence), now) if entry and entry.fence else spending
+    if entry is None or not entry.fence or entry.fence > claim.fence:
+        return spending
+    counted = settle(spending, replace(claim, fence=entry.fence), now)
+    return _with(counted, Entry(claim.session_id, entry.fence, 0.0, _counted(entry, claim)))
+
+
+def drop(spending: Spending, claim: Claim, now: float) -> Spending:
+    """As `catch_up`, by somebody else, once the lease of this fence has ended; nothing when it is another's turn."""
+    entry = _entry(spending, claim.session_id)
+    return catch_up(spending, claim, now) if entry and entry.fence == claim.fence else spending
 
 
 def used_up(spending: Spending, quotas: Quotas, now: float) -> Refusal | None:
@@ -182,6 +195,14 @@ def _next_month(now: float) -> str:
 
 def _entry(spending: Spending, session_id: SessionId) -> Entry | None:
     return next((entry for entry in spending.entries if entry.session_id == session_id), None)
+
+
+def _counted(entry: Entry | None, claim: Claim) -> float:
+    """What is in the days once the claim's money is: never less than before.
+
+    A worker that comes late, from under a lease that has passed on, knows less of the session than the record.
+    """
+    return max(entry.counted, claim.session_usd) if entry else claim.session_usd
 
 
 def _with(spending: Spending, entry: Entry) -> Spending:

@@ -15,6 +15,7 @@ from outlive.core.spending import (
     Spending,
     catch_up,
     decode_spending,
+    drop,
     encode_spending,
     leave,
     reserve,
@@ -51,6 +52,11 @@ async def count_left(engine: Engine, stores: TenantStores, claim: Claim) -> None
     await _change(engine, stores, lambda spending: catch_up(spending, claim, engine.clock.now()))
 
 
+async def _drop(engine: Engine, stores: TenantStores, claim: Claim) -> None:
+    """Count what a dead worker's session has cost by now, and free its place."""
+    await _change(engine, stores, lambda spending: drop(spending, claim, engine.clock.now()))
+
+
 async def _change(engine: Engine, stores: TenantStores, change: Callable[[Spending], Spending]) -> None:
     def decide(body: bytes | None) -> tuple[bytes | None, None]:
         before = decode_spending(body, SPENDING_KEY)
@@ -80,7 +86,7 @@ async def _drop_dead(engine: Engine, stores: TenantStores, claim: Claim) -> bool
     doubtful = [e for e in spending.running if e.until <= engine.clock.now() and e.session_id != claim.session_id]
     dead = [found for entry in doubtful if (found := await _if_dead(engine, stores, entry))]
     for each in dead:
-        await count(engine, stores, each)
+        await _drop(engine, stores, each)
     return bool(dead)
 
 

@@ -13,7 +13,7 @@ from random import SystemRandom
 from outlive.testing.simulation.campaigns import Figures, run_campaign, table
 from outlive.testing.simulation.histories import run_history
 from outlive.testing.simulation.mutations import MUTATIONS, Caught, hunt
-from outlive.testing.simulation.scenarios import Scenario, make_late_creations, make_scenario
+from outlive.testing.simulation.scenarios import Scenario, make_controlled, make_late_creations, make_scenario
 from outlive.testing.simulation.shrink import shrink
 
 SHOWN = 3
@@ -23,7 +23,7 @@ SHOWN = 3
 def main(arguments: Sequence[str]) -> int:
     """Exit code: 0 when no promise was broken (or every mutation was caught), 1 otherwise."""
     given = _parser().parse_args(arguments)
-    make = make_late_creations if given.late_creations else make_scenario
+    make = make_late_creations if given.late_creations else make_controlled if given.controls else make_scenario
     if given.replay is not None:
         return _replay(make(given.replay))
     if given.mutations:
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--late-creations", action="store_true", help="first writes of sessions are late, and erases soon"
     )
+    parser.add_argument("--controls", action="store_true", help="with approvals, limits of money and the kill switch")
     parser.add_argument("--mutations", action="store_true", help="prove that each deliberate fault is found")
     return parser
 
@@ -87,7 +88,7 @@ def _shrunk(scenario: Scenario) -> str:
 
 
 def _mutations(seeds: int) -> int:
-    found = [_told(hunt(mutation, range(seeds))) for mutation in MUTATIONS]
+    found = [_told(hunt(mutation, [*range(seeds), mutation.known])) for mutation in MUTATIONS]
     missed = [each.mutation for each in found if not each.check]
     _say(f"\n{len(found) - len(missed)} of {len(found)} caught")
     return 1 if missed else 0

@@ -9,10 +9,12 @@ from random import Random
 from unittest.mock import patch
 
 from outlive.core import turns
+from outlive.testing.simulation.controls_monitor import ControlsMonitor
 from outlive.testing.simulation.loop import SimulatedLoop, Stuck
 from outlive.testing.simulation.monitor import Violation
 from outlive.testing.simulation.network import Weather
 from outlive.testing.simulation.operators import operate
+from outlive.testing.simulation.people import People
 from outlive.testing.simulation.scenarios import SECONDS, WINDOW, Scenario
 from outlive.testing.simulation.universe import Universe
 from outlive.testing.simulation.verdict import check_in_the_end
@@ -73,6 +75,10 @@ async def _live(universe: Universe) -> None:
     handing = [loop.create_task(universe.hand_in(s, at)) for s in scenario.sendings for at in (s.at, *s.again)]
     others = [loop.create_task(universe.disturb(each)) for each in scenario.disturbances]
     others += [loop.create_task(operate(universe, each)) for each in scenario.operations]
+    if scenario.controls and isinstance(universe.monitor, ControlsMonitor):
+        people = People(universe, scenario.controls, universe.monitor)
+        universe.vendor.readers.append(people.hear)
+        others += [loop.create_task(people.do(each)) for each in scenario.controls.deeds]
     await asyncio.sleep(SECONDS)
     universe.weather.fair = universe.monitor.in_peace = True
     universe.weather.note("fair weather")
@@ -90,7 +96,8 @@ async def _come_to_rest(universe: Universe) -> None:
     while universe.monitor.violation is None:
         if memory.letters:
             await _redrive(universe)
-        if not memory.waiting and not any(key.startswith("_outbox/") for key in memory.rows):
+        is_answering = any(not each.done() for each in universe.people)
+        if not (memory.waiting or is_answering or any(key.startswith("_outbox/") for key in memory.rows)):
             return
         if loop.time() > end:
             waiting = [entry.message.dedupe_id for entry in memory.waiting]

@@ -241,14 +241,20 @@ class Monitor:
         if (key, message_id) not in self.committed:
             self.fail("acknowledged, not committed", f"{by.name} acknowledged {message_id} of {key}")
 
+    def given_back(self, by: Process, reason: str, *, is_counted: bool) -> None:
+        """A worker puts the message back into the queue."""
+
     def sent(self, reply: Reply) -> None:
         """A channel was given the reply."""
         place = (reply.session_key, reply.message_id)
         if place not in self.committed:
             self.fail("a reply of no turn", f"{place} was answered before it was committed")
-        if reply.text != answer_to(*place):
-            self.fail("another reply was sent", f"{place}: {reply.text!r}")
+        self._check_reply(reply)
         self.delivered[place] += 1
+
+    def _check_reply(self, reply: Reply) -> None:
+        if reply.text != answer_to(reply.session_key, reply.message_id):
+            self.fail("another reply was sent", f"{reply.session_key} {reply.message_id}: {reply.text!r}")
 
     def _note_given_up(self, name: str) -> None:
         session_id, _, turn = name.partition("/")

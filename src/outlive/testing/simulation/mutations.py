@@ -22,11 +22,11 @@ from outlive.flows.turn.hold_lease import Lease
 from outlive.flows.turn.hot_objects import HotObjects
 from outlive.memory.table import MemoryTable
 from outlive.protocols import At, Reply
-from outlive.testing.simulation import session_mutations
+from outlive.testing.simulation import control_mutations, session_mutations
 from outlive.testing.simulation.disks import SimulatedWorkspace
 from outlive.testing.simulation.histories import History, run_history
 from outlive.testing.simulation.monitor import answer_to
-from outlive.testing.simulation.scenarios import make_scenario
+from outlive.testing.simulation.scenarios import Scenario, make_controlled, make_scenario
 
 Apply = Callable[[], AbstractContextManager[Any]]
 
@@ -40,6 +40,8 @@ class Mutation:
     """A seed whose history finds it, as the engine is now: tried first where time is short."""
     apply: Apply
     """The fault is there for the length of the block."""
+    make: Callable[[int], Scenario] = make_scenario
+    """The set of histories that is to find it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def hunt(mutation: Mutation, seeds: Sequence[int]) -> Caught:
     """Run histories with the fault in place, until one breaks a promise."""
     with mutation.apply():
         for number, seed in enumerate(seeds, start=1):
-            found: History = run_history(make_scenario(seed))
+            found: History = run_history(mutation.make(seed))
             if found.violation:
                 return Caught(mutation.name, found.violation.check, number, seed)
     return Caught(mutation.name, "", len(seeds), -1)
@@ -337,4 +339,5 @@ MUTATIONS: Sequence[Mutation] = (
     Mutation("a read error passes for an absent session", 17, session_mutations.read_error_is_absence),
     Mutation("tenants share their keys", 0, session_mutations.tenants_share),
     Mutation("an erase writes without the lease", 9, session_mutations.force_does_not_wait),
+    *(Mutation(name, known, apply, make_controlled) for name, known, apply in control_mutations.FAULTS),
 )

@@ -12,6 +12,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any, TypeVar
 
+from outlive.core.keys import CONTROL_KEY
 from outlive.errors import AgentFailed, OutliveError, Unavailable
 from outlive.protocols import Absent, At, Hold, Keep
 from outlive.testing.faults import Crash
@@ -96,6 +97,10 @@ class Network:
             await asyncio.sleep(0.5)
             process.check_alive()
             raise _outage(name, "no way")
+        if self._is_unreadable(name, arguments):
+            weather.kinds["unreadable controls"] += 1
+            await asyncio.sleep(0.5)
+            raise _outage(name, "this record is not served")
         kind, spice = weather.draw(process, name)
         if weather.scenario.late_erasure and self._is_first_of_a_mapping(name, arguments):
             kind, spice = "late", spice or 0.6
@@ -114,6 +119,14 @@ class Network:
             raise _outage(name, "cut off before the reply came")
         self._tell(name, arguments, "ok" if result is not None else "none", kind)
         return result
+
+    def _is_unreadable(self, name: str, arguments: tuple[object, ...]) -> bool:
+        """Whether it reads limits and switch while the table does not give them to anybody."""
+        controls = self._weather.scenario.controls
+        if controls is None or name != "table.read" or not str(arguments[0]).endswith(CONTROL_KEY):
+            return False
+        begin, end = controls.unreadable
+        return begin <= asyncio.get_running_loop().time() < end
 
     def _is_first_of_a_mapping(self, name: str, arguments: tuple[object, ...]) -> bool:
         """Whether the process deletes a mapping for the first time; it does so again, having had no reply."""

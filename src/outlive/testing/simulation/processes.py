@@ -76,3 +76,5 @@ CURRENT: ContextVar[Process | None] = ContextVar("process", default=None)
 """Whose code runs now; None for the servers and the network."""
 HELD: ContextVar[tuple[str, int]] = ContextVar("held", default=("", 0))
 """The session whose lease was taken last by the code that runs now, and its fence."""
+MESSAGE: ContextVar[bytes] = ContextVar("message", default=b"")
+"""The message that was received last by the code that runs now, as the queue has it."""

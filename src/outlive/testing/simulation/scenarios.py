@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from outlive.core.keys import SessionKey, session_key
+from outlive.testing.simulation.controls import Controls, make_controls
 
 SECONDS = 60.0
 """How long messages come in and things go wrong."""
@@ -96,10 +97,19 @@ class Scenario:
     """Whether each process's first creation of a head, and its first commit, are late and sent again."""
     crowded: bool = False
     """Whether one turn of a tenant may run at a time, on all workers together."""
+    controls: Controls | None = None
+    """Approvals, limits of money and the kill switch; None where they take no part."""
     max_packs: int = 6
     flush_seconds: float = 2.0
     muted: frozenset[str] = frozenset()
     """Call faults that are left out: how a failing history is shrunk."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing goes wrong in it, and no operator takes a session away."""
+        has_faults = bool(self.rates or self.disturbances or self.operations)
+        is_readable = self.controls is None or not any(self.controls.unreadable)
+        return not has_faults and is_readable and not any(each.ahead for each in self.workers)
 
 
 def make_scenario(seed: int) -> Scenario:
@@ -144,6 +154,27 @@ def make_late_creations(seed: int) -> Scenario:
     erase = Operation("erase", sending.key, round(sending.at + random.uniform(2, 22), 3))
     fork = Operation("fork", sending.key, round(sending.at + random.uniform(5, 22), 3))
     return replace(scenario, late_creation=True, operations=(*scenario.operations, erase, fork))
+
+
+def make_controlled(seed: int) -> Scenario:
+    """The same history, in which calls wait for people, money is limited, and operators stop and start turns.
+
+    A third set of histories. In one of four nothing goes wrong: there can be timed what has to happen soon.
+    """
+    random = Random(f"controls {seed}")  # noqa: S311 - reproducible, not secret
+    scenario = make_scenario(seed)
+    chats = [session_key("acme", "chat", name) for name in ("ada", "bob")]  # whose turns share money, at one time
+    more = (_sending(random, chats, 100 + number) for number in range(random.choice((0, 2, 4, 6))))
+    sendings = (*scenario.sendings, *more)
+    controls = make_controls(random, [each.at for each in sendings])
+    scenario = replace(scenario, controls=controls, sendings=sendings, torn_transcripts=False, late_erasure=False)
+    if random.random() < 0.15:
+        at = random.choice(sendings).at
+        return replace(scenario, controls=replace(controls, unreadable=(max(at - 6, 0.0), at + 30)))
+    if random.random() < 0.25:
+        workers = tuple(replace(each, ahead=0.0) for each in scenario.workers)
+        return replace(scenario, workers=workers, rates={}, disturbances=(), operations=())
+    return scenario
 
 
 def _keys(random: Random) -> list[SessionKey]:

@@ -15,7 +15,7 @@ from outlive.memory.server import MemoryServer, Waiting
 from outlive.memory.table import MemoryTable
 from outlive.protocols import At, Clock, Delivery, Expected, LeaseChange, Message, Row
 from outlive.testing.simulation.monitor import Monitor
-from outlive.testing.simulation.processes import HELD, Process
+from outlive.testing.simulation.processes import HELD, MESSAGE, Process
 
 
 @dataclass
@@ -54,7 +54,7 @@ class SimulatedTable(MemoryTable):
         table = _Watched(self._server, before)
         row = await table.write(key, body, expected=expected, lease=lease, expires_at=expires_at)
         self._monitor.row_written(self._process, before[0], row, lease)
-        if before[0] is None:
+        if before[0] is None and "/head/" in key:
             HELD.set((key.rpartition("/")[-1], row.fence))
         return row
 
@@ -128,6 +128,8 @@ class SimulatedQueue(MemoryQueue):
         while True:
             await self._server.answer()
             delivery = self._take(visibility)
+            if delivery is not None:
+                MESSAGE.set(delivery.message.body)
             if delivery is not None or self._clock.now() >= end:
                 return delivery
             await self._changed(end)
@@ -140,6 +142,7 @@ class SimulatedQueue(MemoryQueue):
 
     async def give_back(self, delivery: Delivery, *, delay: float, reason: str, count: bool = True) -> None:
         await super().give_back(delivery, delay=delay, reason=reason, count=count)
+        self._servers.monitor.given_back(self._process, reason, is_counted=count)
         if "has passed to another worker" in reason:
             self._servers.monitor.given_up_for_lost(self._process, reason)
         self._servers.wake()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from outlive.testing.simulation.controls import Controls
 from outlive.testing.simulation.histories import History, run_history
 from outlive.testing.simulation.scenarios import Scenario
 
@@ -38,6 +39,8 @@ def _smaller(history: History) -> Iterator[Scenario]:
     for name in ("operations", "disturbances", "sendings"):
         for place in range(len(getattr(scenario, name))):
             yield _without(scenario, name, place)
+    if scenario.controls:
+        yield from (replace(scenario, controls=less) for less in _fewer(scenario.controls))
     if len(scenario.workers) > 1:
         for place in range(len(scenario.workers)):
             yield _without_worker(scenario, place)
@@ -60,6 +63,15 @@ def _without(scenario: Scenario, name: str, place: int) -> Scenario:
             return replace(scenario, disturbances=rest)
         case _:
             return replace(scenario, sendings=rest)
+
+
+def _fewer(controls: Controls) -> Iterator[Controls]:
+    """One deed less, or one question that nobody answers."""
+    for place in range(len(controls.deeds)):
+        yield replace(controls, deeds=(*controls.deeds[:place], *controls.deeds[place + 1 :]))
+    for place, says in enumerate(controls.people):
+        if says:
+            yield replace(controls, people=(*controls.people[:place], (), *controls.people[place + 1 :]))
 
 
 def _without_worker(scenario: Scenario, place: int) -> Scenario:

@@ -12,7 +12,6 @@ from typing import Any
 
 from outlive.core.messages import Inbound
 from outlive.core.packs import Dictionary
-from outlive.core.quotas import Quotas
 from outlive.core.turns import CrashPolicy
 from outlive.errors import NotFound, OutliveError, RateLimited, Unavailable
 from outlive.flows.accept_message import accept_message
@@ -27,8 +26,9 @@ from outlive.memory.server import MemoryServer
 from outlive.protocols import Clock, Objects, Reply
 from outlive.testing.clock import START
 from outlive.testing.faults import Crash
-from outlive.testing.simulation.agent import SimulatedAgent
 from outlive.testing.simulation.clocks import ProcessClock, TrueClock
+from outlive.testing.simulation.controlled import make_agent, make_monitor, quotas, settings
+from outlive.testing.simulation.controls import ASKER
 from outlive.testing.simulation.disks import Disk, SimulatedWorkspaces
 from outlive.testing.simulation.monitor import Monitor
 from outlive.testing.simulation.network import Network, Weather
@@ -59,6 +59,8 @@ class Vendor:
 
     def __init__(self, monitor: Monitor, random: Random, weather: Weather) -> None:
         self._monitor, self._random, self._weather = monitor, random, weather
+        self.readers: list[Callable[[Reply], None]] = []
+        """Who reads what is delivered."""
 
     async def deliver(self, reply: Reply) -> None:
         await asyncio.sleep(0)
@@ -68,6 +70,8 @@ class Vendor:
         if chance < 0.06:
             raise Unavailable("the vendor is down.")
         self._monitor.sent(reply)
+        for read in self.readers:
+            read(reply)
 
     async def fetch(self, file: object) -> bytes:
         raise NotFound(f"there is no {file}: no message of the simulation comes with one.")
@@ -79,7 +83,7 @@ class Universe:
     def __init__(self, scenario: Scenario, weather: Weather, random: Random) -> None:
         self.scenario, self.weather, self.random = scenario, weather, random
         memory = MemoryServer()
-        self.monitor = Monitor(memory.blobs)
+        self.monitor = make_monitor(scenario, memory.blobs)
         window = 0.0 if scenario.loose_queue else DAY
         self.servers = Servers(memory, self.monitor, TrueClock(), random, scenario.loose_queue, window)
         self.vendor = Vendor(self.monitor, random, weather)
@@ -87,6 +91,8 @@ class Universe:
         self.stops: dict[str, asyncio.Event] = {}
         self.plans = {plan.name: plan for plan in scenario.workers}
         self.disks = {name: Disk(name) for name in (*self.plans, "operator", "observer", "intake")}
+        self.people: list[asyncio.Task[None]] = []
+        """Answers on their way to questions of the agent."""
         self._births = 0
 
     # ---------------------------------------------------------------------------------- processes
@@ -128,7 +134,7 @@ class Universe:
         objects: Objects = wrap(SimulatedObjects(servers, process), "objects", network)
         if scenario.hot_tier:
             objects = HotObjects(objects, wrap(LyingCache(servers), "cache", network), clock)
-        agent = SimulatedAgent(process, self.monitor, clock, self.random, loses_lines=scenario.torn_transcripts)
+        agent = make_agent(scenario, process, self.monitor, clock, self.random)
         return Engine(
             table=FreshRecords(wrap(SimulatedTable(servers, process), "table", network), self.random.getrandbits),
             objects=objects,
@@ -156,7 +162,8 @@ class Universe:
             grace_seconds=5.0,
             handover_reserve_seconds=5.0,
             stop_poll_seconds=7.0,
-            quotas=Quotas(max_concurrent_turns=1 if scenario.crowded else None),
+            quotas=quotas(scenario),
+            **settings(scenario),
         )
 
     # ------------------------------------------------------------------------------------ workers
@@ -228,25 +235,25 @@ class Universe:
     async def hand_in(self, sending: Sending, at: float) -> None:
         """A channel hands the message over, and again until it is taken."""
         await asyncio.sleep(at)
+        text = f"{sending.key} {sending.message_id} {'x' * 40}"
+        sender = ASKER if self.scenario.controls else ""
+        await self.take_in(Inbound(sending.key, sending.message_id, text, START + sending.at, sender))
+
+    async def take_in(self, given: Inbound) -> None:
+        """Put the message into the queue, and again until somebody knows that it is there."""
         while True:
             process = self.process("intake")
             engine = self.engine(process)
-            given = Inbound(
-                sending.key,
-                sending.message_id,
-                f"{sending.key} {sending.message_id} {'x' * 40}",
-                START + sending.at,
-            )
             done: list[bool] = []
 
-            async def accept(engine: Engine = engine, given: Inbound = given, done: list[bool] = done) -> None:
+            async def accept(engine: Engine = engine, done: list[bool] = done) -> None:
                 with suppress(OutliveError):
                     await accept_message(engine.queue, given, engine.clock)
                     done.append(True)
 
             await self.run(process, accept)
             if done:
-                self.monitor.accepted.add((str(sending.key), sending.message_id))
+                self.monitor.accepted.add((str(given.key), given.message_id))
                 return
             await asyncio.sleep(2.0)
 

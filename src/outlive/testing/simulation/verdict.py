@@ -16,6 +16,8 @@ from outlive.flows.tenant_stores import TenantStores
 from outlive.flows.turn.hold_lease import Busy, acquire
 from outlive.flows.turn.read_ledger import read_file
 from outlive.testing.simulation.agent import NOTES, TRANSCRIPTS, entries_in, prompts_in
+from outlive.testing.simulation.controls_monitor import ControlsMonitor
+from outlive.testing.simulation.controls_verdict import check_calls, check_money, count_ends
 from outlive.testing.simulation.universe import Universe
 
 SETTLED_AFTER = 2 * 3600.0 + 60.0
@@ -34,6 +36,8 @@ async def check_in_the_end(universe: Universe) -> None:
 
     async def look() -> None:
         _check_messages(universe)
+        if isinstance(monitor, ControlsMonitor):
+            count_ends(universe, monitor)
         _check_leases(universe)
         await asyncio.sleep(SETTLED_AFTER)
         for tenant in TENANTS:
@@ -88,6 +92,8 @@ async def _check_tenant(universe: Universe, engine: Engine, stores: TenantStores
     for key, row in sorted(universe.servers.memory.rows.items()):
         if key.startswith(f"{stores.tenant}/head/"):
             heads[key.rsplit("/", 1)[-1]] = decode_head(row.body, key)
+    if isinstance(universe.monitor, ControlsMonitor):
+        check_money(universe, universe.monitor, stores.tenant)
     for session_id, head in heads.items():
         await _check_session(universe, engine, stores, head)
         lease = await acquire(engine, stores.table, SessionId(session_id))
@@ -123,6 +129,8 @@ async def _check_session(universe: Universe, engine: Engine, stores: TenantStore
     notes = await read_file(engine, stores, head, NOTES) or b""
     if notes.decode() != "\n".join(prompts_in(entries_in(content))):
         monitor.fail("files that do not fit the transcript", f"session {name}, version {head.version}")
+    if isinstance(monitor, ControlsMonitor):
+        await check_calls(monitor, engine, stores, head, entries_in(content))
     await _check_history(universe, engine, stores, head)
 
 
