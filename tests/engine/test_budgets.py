@@ -28,7 +28,7 @@ class Sample:
     """What was counted up to a milestone."""
 
     warm: list[Counts]
-    """The nine turns before it, each."""
+    """The turns before it, each: up to 40, because in a long session many in a row may take the last pack over."""
     new_bytes: list[int]
     """What each of them added to the tree, compressed by itself."""
     all_new_bytes: int
@@ -99,7 +99,7 @@ async def samples(tmp_path_factory) -> dict[int, Sample]:
         cold_worker = replace(world.worker(f"cold{milestone}"), table=table, objects=objects)
         (cold,), (last,) = await _run(world, cold_worker, [milestone - 1], growth)
         (head,) = await table.scan("acme/head/")
-        found[milestone] = Sample(each[-9:], new[-9:], everything, total, cold, head)
+        found[milestone] = Sample(each[-40:], new[-40:], everything, total, cold, head)
         everything += last
         done = milestone
     await database.close()
