@@ -160,8 +160,8 @@ def test_the_format_is_as_written_down() -> None:
 
 def test_a_newer_format_is_told_apart() -> None:
     """A pack of a newer format is `SchemaTooNew`, names the pack and says to upgrade."""
-    newer = b"OLP3" + encode_pack(INDEX, TEXT)[4:]
-    with pytest.raises(SchemaTooNew, match=f"{NAME} has format .*3.*Upgrade"):
+    newer = b"OLP2" + encode_pack(INDEX, TEXT)[4:]
+    with pytest.raises(SchemaTooNew, match=f"{NAME} has format .*2.*Upgrade"):
         decode_pack(NAME, newer)
 
 

@@ -15,7 +15,7 @@ import zstandard
 
 from outlive.core.keys import SessionId
 from outlive.core.manifests import LINK
-from outlive.core.packs import MAGIC, NO_DICTIONARY, ONE_FRAME, PackName, decode_pack, encode_pack, pack_ref
+from outlive.core.packs import FORMAT, MAGIC, NO_DICTIONARY, PackName, decode_pack, encode_pack, pack_ref
 from outlive.core.sessions import Head, encode_head
 from outlive.core.trees import content_digest
 from outlive.errors import Corrupt, Invalid, OutliveError
@@ -28,7 +28,7 @@ GIGABYTE = 1 << 30
 
 def pack_of(frame: bytes) -> bytes:
     """A pack whose checksum is right, whoever made it."""
-    return MAGIC + ONE_FRAME + NO_DICTIONARY + blake2b(frame, digest_size=16, person=NO_DICTIONARY).digest() + frame
+    return MAGIC + FORMAT + NO_DICTIONARY + blake2b(frame, digest_size=16, person=NO_DICTIONARY).digest() + frame
 
 
 def bomb(size: int) -> bytes:

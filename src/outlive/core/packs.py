@@ -1,40 +1,34 @@
 """The pack format: one immutable object that holds an index and the bytes of one commit or flush.
 
     magic "OLP1" | dictionary id, 16 bytes (zeros: none) | digest of the rest, 16 bytes | zstd frame
-    magic "OLP2" | dictionary id, 16 bytes (zeros: none) | digest of the table, 16 bytes | table | zstd frames
-    unpacked = length of the index, 4 bytes big-endian | index (JSON) | data
+    frame = length of the index, 4 bytes big-endian | index (JSON) | data
 
-A large pack has several frames, a small one a single one. The digest covers dictionary id and frame, or dictionary id
-and table, whose digests cover the frames; so a flipped, cut or lengthened pack is found before its bytes are unpacked.
-The head names the digest of every live pack as well, so a pack from elsewhere is found too.
+The digest covers dictionary id and frame, so a flipped, cut or lengthened pack is found before it is unpacked; the head
+names the digest of every live pack as well, so a pack from elsewhere is found too.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain
-from typing import Any, NewType, Protocol, TypeVar
+from typing import Any, NewType
 
 import zstandard
 
-from outlive.core.frames import Frame, checksum_of, cut, frames_in, split_table, table_of
 from outlive.errors import Corrupt, SchemaTooNew
 
 PackName = NewType("PackName", str)
 Part = bytes | memoryview
-Given = TypeVar("Given")
-Made = TypeVar("Made")
 
 _NAME = re.compile(r"([0-9a-f]{8,})-([0-9a-f]{8,})-([0-9a-f]{4,})")
 
 MAGIC = b"OLP"
-ONE_FRAME = b"1"
-FRAMES = b"2"
+FORMAT = b"1"
 HEADER_BYTES = 4 + 16 + 16
 NO_DICTIONARY = bytes(16)
 MAX_UNPACKED = 4 << 30
@@ -49,12 +43,6 @@ six times the CPU; 200 KB of text 2 %, in five times. In between, where zstd's l
 6 would make 57 KB 2.6 % smaller in four times the CPU; and these are packs that the next ones take over."""
 LEVEL = 3
 """For all larger ones."""
-
-
-class Each(Protocol):
-    """As `map`: what a caller passes to have the frames of a pack made or unpacked by several threads."""
-
-    def __call__(self, work: Callable[[Given], Made], given: Iterable[Given], /) -> Iterator[Made]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,32 +120,20 @@ def parse_pack_name(name: str) -> tuple[int, int, int]:
     return version, fence, seq
 
 
-def encode_pack(
-    index: Mapping[str, Any], data: bytes, dictionary: Dictionary | None = None, *, each: Each = map
-) -> bytes:
+def encode_pack(index: Mapping[str, Any], data: bytes, dictionary: Dictionary | None = None) -> bytes:
     """The bytes of a pack; the same arguments give the same bytes."""
-    return encode_parts(index, [data], dictionary, each=each)
+    return encode_parts(index, [data], dictionary)
 
 
-def encode_parts(
-    index: Mapping[str, Any], parts: Sequence[Part], dictionary: Dictionary | None = None, *, each: Each = map
-) -> bytes:
+def encode_parts(index: Mapping[str, Any], parts: Sequence[Part], dictionary: Dictionary | None = None) -> bytes:
     """The bytes of a pack whose data is these parts in order; they are compressed one by one and never joined."""
     index_bytes = json.dumps(index, separators=(",", ":"), sort_keys=True).encode()
     front = len(index_bytes).to_bytes(4, "big") + index_bytes
-    runs = cut([front, *parts])
-    level = _level(len(front) + sum(map(len, parts)))
-    frames = list(each(lambda run: _compressed(run, level, dictionary), runs))
+    size = len(front) + sum(map(len, parts))
+    compressor = _compressor(size, dictionary).compressobj(size=size)
+    frame = b"".join([*map(compressor.compress, [front, *parts]), compressor.flush()])
     dictionary_id = dictionary.digest if dictionary else NO_DICTIONARY
-    if len(frames) == 1:
-        return MAGIC + ONE_FRAME + dictionary_id + checksum_of(dictionary_id, frames[0]) + frames[0]
-    table = table_of(frames, [sum(map(len, run)) for run in runs], dictionary_id)
-    return b"".join([MAGIC, FRAMES, dictionary_id, checksum_of(dictionary_id, table), table, *frames])
-
-
-def _compressed(parts: Sequence[Part], level: int, dictionary: Dictionary | None) -> bytes:
-    compressor = _compressor(level, dictionary).compressobj(size=sum(map(len, parts)))
-    return b"".join([*map(compressor.compress, parts), compressor.flush()])
+    return MAGIC + FORMAT + dictionary_id + _digest(dictionary_id, frame) + frame
 
 
 def pack_ref(name: PackName, data: bytes, raw: int, *, shared: bool = False) -> PackRef:
@@ -173,19 +149,14 @@ def dictionary_id(name: str, data: bytes) -> bytes | None:
 
 
 def decode_pack(
-    name: str,
-    data: bytes,
-    dictionary: Dictionary | None = None,
-    *,
-    expected: PackRef | None = None,
-    each: Each = map,
+    name: str, data: bytes, dictionary: Dictionary | None = None, *, expected: PackRef | None = None
 ) -> Pack:
     """Verify and unpack; `Corrupt` names the pack and what is wrong with it, `SchemaTooNew` a newer format."""
-    frames = _checked_frames(name, data, dictionary, expected)
-    raw = _joined(name, frames, lambda frame: _unpacked(name, data, frame, dictionary), each)
+    _check_pack(name, data, dictionary, expected)
     with _unpacking(name):
+        raw = _decompressor(dictionary).decompress(memoryview(data)[HEADER_BYTES:])
         size = int.from_bytes(raw[:4], "big")
-        return Pack(_index(name, bytes(raw[4 : 4 + size])), raw[4 + size :])
+        return Pack(_index(name, raw[4 : 4 + size]), memoryview(raw)[4 + size :])
 
 
 def decode_pieces(
@@ -194,11 +165,8 @@ def decode_pieces(
     """As `decode_pack`, with the pack's data in pieces that are never together in memory; all errors but a damaged
     frame's come before the first piece.
     """
-    frames = _checked_frames(name, data, dictionary, expected)
-    for frame in frames:
-        _check_frame(name, data, frame)
-    decompressor = _decompressor(dictionary)
-    pieces = chain.from_iterable(decompressor.read_to_iter(frame.data, write_size=SMALL) for frame in frames)
+    _check_pack(name, data, dictionary, expected)
+    pieces = _decompressor(dictionary).read_to_iter(memoryview(data)[HEADER_BYTES:], write_size=SMALL)
     with _unpacking(name):
         front = bytearray(next(pieces, b""))
         size = int.from_bytes(front[:4], "big")
@@ -207,57 +175,18 @@ def decode_pieces(
         return _index(name, bytes(front[4 : 4 + size])), chain([bytes(front[4 + size :])], pieces)
 
 
-def _checked_frames(name: str, data: bytes, dictionary: Dictionary | None, expected: PackRef | None) -> Sequence[Frame]:
-    """A pack's frames, after all that can be said of it before a byte is unpacked."""
+def _check_pack(name: str, data: bytes, dictionary: Dictionary | None, expected: PackRef | None) -> None:
+    """Everything that can be said before a byte is unpacked."""
     _check_header(name, data)
-    body = memoryview(data)[HEADER_BYTES:]  # not copied: it can be as long as the session
-    with _unpacking(name):
-        covered, rest = split_table(body) if data[3:4] == FRAMES else (body, body[:0])
-    if checksum_of(data[4:20], covered) != data[20:36]:
+    frame = memoryview(data)[HEADER_BYTES:]  # not copied: it can be as long as the session
+    if _digest(data[4:20], frame) != data[20:36]:
         raise _corrupt(name, "its bytes do not match its checksum")
     if expected is not None and data[20:28].hex() != expected.digest:
         raise _corrupt(name, "it is a whole pack, but not the one that was committed")
     if (dictionary.digest if dictionary else NO_DICTIONARY) != data[4:20]:
         raise _corrupt(name, "it was compressed against another dictionary")
     with _unpacking(name):
-        frames = frames_in(covered, rest) if data[3:4] == FRAMES else [Frame(body, 0, _length(body), None)]
-    _check_size(name, frames[-1].end, expected)
-    return frames
-
-
-def _check_frame(name: str, data: bytes, frame: Frame) -> None:
-    """All that can be said of one frame before its bytes are unpacked."""
-    if frame.checksum is not None and checksum_of(data[4:20], frame.data) != frame.checksum:
-        raise _corrupt(name, "its bytes do not match its checksum")
-
-
-def _unpacked(name: str, data: bytes, frame: Frame, dictionary: Dictionary | None) -> bytes:
-    _check_frame(name, data, frame)
-    with _unpacking(name):
-        return _decompressor(dictionary).decompress(frame.data)
-
-
-def _joined(name: str, frames: Sequence[Frame], unpacked: Callable[[Frame], bytes], each: Each) -> memoryview:
-    """What the frames unpack to; each thread puts its own in its place."""
-    if len(frames) == 1:
-        return memoryview(unpacked(frames[0]))
-    joined = memoryview(bytearray(frames[-1].end))
-
-    def place(frame: Frame) -> None:
-        with _unpacking(name):  # a frame that is not as long as its place
-            joined[frame.start : frame.end] = unpacked(frame)
-
-    list(each(place, frames))
-    return joined.toreadonly()
-
-
-def _length(frame: Part) -> int:
-    """Its own word for it, by which memory is taken."""
-    length = zstandard.frame_content_size(frame)
-    if length < 0:
-        message = "it does not say how long it is"
-        raise ValueError(message)
-    return length
+        _check_size(name, frame, expected)
 
 
 @contextmanager
@@ -275,20 +204,25 @@ def _index(name: str, raw: bytes) -> Mapping[str, Any]:
     return index
 
 
-def _check_size(name: str, claimed: int, expected: PackRef | None) -> None:
+def _check_size(name: str, frame: Part, expected: PackRef | None) -> None:
+    """Before a byte is unpacked: the frame's own word for its size is what memory is taken by."""
     limit = MAX_UNPACKED if expected is None else expected.raw + SLACK
-    if claimed > limit:
+    if (claimed := zstandard.frame_content_size(frame)) > limit:
         raise _corrupt(name, f"it claims to unpack to {claimed:,} bytes, and {limit:,} is the most it can")
 
 
 def _check_header(name: str, data: bytes) -> None:
     if len(data) < HEADER_BYTES or data[:3] != MAGIC:
         raise _corrupt(name, "it does not start like a pack")
-    if data[3:4] not in {ONE_FRAME, FRAMES}:
+    if data[3:4] != FORMAT:
         raise SchemaTooNew(
-            f"pack {name} has format {data[3:4]!r}, this outlive reads {ONE_FRAME!r} and {FRAMES!r}.",
+            f"pack {name} has format {data[3:4]!r}, this outlive reads {FORMAT!r}.",
             fix="Upgrade outlive on this worker.",
         )
+
+
+def _digest(dictionary_id: bytes, frame: Part) -> bytes:
+    return blake2b(frame, digest_size=16, person=dictionary_id).digest()
 
 
 def _corrupt(name: str, why: str) -> Corrupt:
@@ -298,11 +232,8 @@ def _corrupt(name: str, why: str) -> Corrupt:
     )
 
 
-def _level(size: int) -> int:
-    return next((level for limit, level in LEVELS if size < limit), LEVEL)
-
-
-def _compressor(level: int, dictionary: Dictionary | None) -> zstandard.ZstdCompressor:
+def _compressor(size: int, dictionary: Dictionary | None) -> zstandard.ZstdCompressor:
+    level = next((level for limit, level in LEVELS if size < limit), LEVEL)
     if dictionary is None:
         return zstandard.ZstdCompressor(level=level)
     return zstandard.ZstdCompressor(level=level, dict_data=_raw_dictionary(dictionary))
