@@ -30,7 +30,7 @@ class Place:
     """Workers with the real CLI on one set of stores, by the real clock."""
 
     def __init__(self, base: Path, model: ScriptedModel) -> None:
-        self.world = World(base)
+        self.base, self.world = base, World(base)
         self.agent = ClaudeAgent(ModelSettings("scripted", base_url=model.url), Profiles())
         self.model = model
 
@@ -71,7 +71,9 @@ async def test_the_kill_switch_stops_a_running_turn_and_keeps_it(place) -> None:
     began, stores = asyncio.Event(), place.world.observer.stores("acme")
     task = asyncio.create_task(place.turn(place.worker("w1"), SLOW, began))
     await began.wait()
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(20):
+        while not any(place.base.rglob("log.txt")):  # the CLI has said that it begins; now it has begun
+            await asyncio.sleep(0.05)
     await stop_turns(place.world.observer, stores, reason="the bill", by="root")
     stopped = await asyncio.wait_for(task, 20)
     assert (stopped.how, stopped.line.stop_reason, stopped.after) == ("ran", "stopped", 1)
