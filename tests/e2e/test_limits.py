@@ -19,6 +19,7 @@ from outlive.flows.limits.change_limits import start_turns, stop_turns
 from outlive.flows.run_turn import Turn, run_turn
 from outlive.protocols import ToolStarted
 from outlive.testing.scripted_model import ScriptedModel, script
+from tests.agents.watching import until
 from tests.engine.conftest import World
 
 pytestmark = pytest.mark.cli
@@ -71,9 +72,7 @@ async def test_the_kill_switch_stops_a_running_turn_and_keeps_it(place) -> None:
     began, stores = asyncio.Event(), place.world.observer.stores("acme")
     task = asyncio.create_task(place.turn(place.worker("w1"), SLOW, began))
     await began.wait()
-    async with asyncio.timeout(20):
-        while not any(place.base.rglob("log.txt")):  # the CLI has said that it begins; now it has begun
-            await asyncio.sleep(0.05)
+    await until(lambda: any(place.base.rglob("log.txt")))  # the CLI has said that it begins; now it has begun
     await stop_turns(place.world.observer, stores, reason="the bill", by="root")
     stopped = await asyncio.wait_for(task, 20)
     assert (stopped.how, stopped.line.stop_reason, stopped.after) == ("ran", "stopped", 1)
