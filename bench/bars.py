@@ -37,9 +37,7 @@ def _again(result: dict[str, Any]) -> float:
 
 
 def _resume(title: str, contestant: str, messages: int, limit: float) -> Bar:
-    return Bar(
-        f"resume, {title}", contestant, messages, limit, "ms", lambda result: float(result["resume"]["again_ms"])
-    )
+    return Bar(f"resume, {title}", contestant, messages, limit, "ms", _again)
 
 
 BARS = (
@@ -56,7 +54,7 @@ BARS = (
     _resume("embedded, compacting", "outlive-compacted", 5000, 20),
     Bar("turn, embedded, our own", "outlive", 5000, 3, "ms", lambda result: float(result["turn"]["loop_ms"])),
 )
-"""The bars of a run, of issue 9: what a resume brings back is parsed in its time, connections exist."""
+"""The bars of a run: what a resume brings back is parsed in its time, and connections exist."""
 SHARES = (("whole cold turn, real CLI", "outlive, another host", 1.05), ("whole warm turn", "outlive, warm", 0.3))
 """Of a turn of the bare SDK on another host, at every size."""
 BARE = "SDK, another host"
